@@ -1,0 +1,1 @@
+import './generated/core-gradients.js';

@@ -1,0 +1,9 @@
+export {
+  checkChoice,
+  checkGradients,
+  checkNumber,
+  checkShape,
+  type Dimensions,
+  OptionError,
+  ShapeError,
+} from './checks';

@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+
+/** The one way a package is tested: sources of the other packages, no build, a JSON result for CI's count. */
+export default defineConfig({
+  resolve: { conditions: ['@medalign/source'] },
+  ssr: { resolve: { conditions: ['@medalign/source', 'node', 'import', 'module', 'default'] } },
+  test: {
+    include: ['src/**/*.test.ts'],
+    environment: 'node',
+    globalSetup: [`${root}tools/prepare.mjs`],
+    reporters: ['default', 'json'],
+    outputFile: { json: '.results/vitest.json' },
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers: 2,
+    pool: 'forks',
+  },
+});
