@@ -1,0 +1,14 @@
+import { registerConvolutionGradients } from './convolution';
+import { registerMatMul } from './mat-mul';
+import { registerSegmentSum } from './segment-sum';
+
+let registered = false;
+
+/** Adds and replaces kernels of the wasm engine, once. Call it after '@tensorflow/tfjs-backend-wasm' is loaded. */
+export function registerWasmKernels(): void {
+  if (registered) return;
+  registered = true;
+  registerConvolutionGradients();
+  registerMatMul();
+  registerSegmentSum();
+}
