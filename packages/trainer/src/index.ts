@@ -1,1 +1,29 @@
-export {};
+export { Adam, type AdamOptions, type OptimizerState } from './adam';
+export { loadConfig } from './config';
+export {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  exitCodeOf,
+  exitCodes,
+  NonFiniteError,
+  stopOnNonFinite,
+} from './errors';
+export {
+  clipByGlobalNorm,
+  GradientAccumulator,
+  type Gradients,
+  type Loss,
+  type Parameters,
+  valueAndGradients,
+} from './gradients';
+export { type MetricsLine, MetricsLog, readMetrics } from './metrics-log';
+export { type PlateauOptions, type PlateauState, ReduceLROnPlateau } from './plateau';
+export { duration, Progress, type ProgressUpdate } from './progress';
+export { type RandomStream, seededRandom } from './random';
+export { RunFolder, type RunFolderOptions } from './run-folder';
+export { runMain } from './run-main';
+export { constantRate, cosineDecay, linearWarmup, type Schedule } from './schedules';
+export { Sgd } from './sgd';
+export { addPrefix, restoreParameters, takePrefix } from './tensor-map';
+export { TensorBoardLog } from './tensorboard-log';

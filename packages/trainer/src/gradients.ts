@@ -1,0 +1,156 @@
+import { checkGradients } from '@medalign/similarity';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Parameters of a model by name: what optimisers move. */
+export type Parameters = Map<string, tf.Variable>;
+
+/** One gradient per parameter name; a name that is missing had no part in the loss. */
+export type Gradients = Map<string, tf.Tensor>;
+
+/** What the function under differentiation may return: the loss, or the loss with the terms that make it up. */
+export type Loss = tf.Scalar | { total: tf.Scalar; terms?: Record<string, tf.Tensor> };
+
+/**
+ * Value and gradients of a loss with respect to named parameters, in one forward and one backward pass.
+ *
+ * Like `tf.variableGrads`, with three differences: gradients are keyed by *your* names, not by tfjs's variable names;
+ * the terms of a composite loss come out beside the total; and a parameter that takes no part (a frozen or unused
+ * branch) is left out of `gradients` and listed in `unused`, as PyTorch's `grad is None`. Optimisers of this package
+ * skip such parameters, and leave their state alone.
+ *
+ * @param f computes the loss from the parameters; returns a scalar or `{ total, terms }` (what `combineLosses` returns).
+ * @param parameters the variables to differentiate by.
+ * @returns `value` (scalar), `terms` (by name, empty without terms), `gradients` (same shapes as the parameters),
+ *   `unused` (names, sorted). All tensors belong to the caller.
+ * @throws {Error} if no parameter takes part at all, or if the loss is not a scalar.
+ * @example
+ * const parameters = new Map([['w', tf.variable(tf.tensor1d([1, 2]))], ['frozen', tf.variable(tf.scalar(3))]]);
+ * const { value, gradients, unused } = valueAndGradients(() => tf.sum(tf.square(parameters.get('w'))), parameters);
+ * value // 5
+ * gradients.get('w') // [2, 4]
+ * unused // ["frozen"]
+ */
+export function valueAndGradients(
+  f: () => Loss,
+  parameters: Parameters,
+): { value: tf.Scalar; terms: Record<string, tf.Tensor>; gradients: Gradients; unused: string[] } {
+  if (parameters.size === 0) throw new Error('valueAndGradients: parameters is empty: nothing to differentiate by');
+  const names = [...parameters.keys()];
+  const terms: Record<string, tf.Tensor> = {};
+  const forward = () => {
+    checkGradients('valueAndGradients');
+    const loss = f();
+    const total = loss instanceof tf.Tensor ? loss : loss.total;
+    if (!(total instanceof tf.Tensor) || total.rank !== 0) {
+      const came = total instanceof tf.Tensor ? `shape [${total.shape.join(', ')}]` : typeof total;
+      throw new Error(`valueAndGradients: the loss must be a scalar tensor, got ${came}: reduce it with tf.mean or tf.sum`);
+    }
+    const inner = loss instanceof tf.Tensor ? {} : (loss.terms ?? {});
+    for (const [name, term] of Object.entries(inner)) terms[name] = tf.keep(term.clone());
+    return total as tf.Scalar;
+  };
+  // tfjs's own variableGrads drops the caller's names and the terms, so the engine is asked directly.
+  const { value, grads } = tf.engine().gradients(forward, [...parameters.values()], undefined, true) as {
+    value: tf.Scalar;
+    grads: (tf.Tensor | null | undefined)[];
+  };
+  for (const [name, kept] of Object.entries(terms)) {
+    terms[name] = kept.clone();
+    kept.dispose();
+  }
+  const gradients: Gradients = new Map();
+  names.forEach((name, i) => {
+    const gradient = grads[i];
+    if (gradient) gradients.set(name, gradient);
+  });
+  if (gradients.size === 0) {
+    tf.dispose([value, terms]);
+    throw new Error(
+      `valueAndGradients: none of the ${names.length} parameters (${names.slice(0, 3).join(', ')}…) takes part in the ` +
+        'loss: compute it from the variables themselves inside the function, without dataSync() or tf.tensor copies',
+    );
+  }
+  return { value, terms, gradients, unused: names.filter((name) => !gradients.has(name)).sort() };
+}
+
+/**
+ * Scales all gradients together so that their global L2 norm is at most `maxNorm`.
+ *
+ *     norm = √(Σ_i ‖g_i‖²),   g_i ← g_i · min(1, maxNorm / (norm + 1e-6))
+ *
+ * The same numbers as `torch.nn.utils.clip_grad_norm_`, computed on the device: nothing is read back.
+ *
+ * @param gradients by parameter name, any shapes; not disposed.
+ * @param maxNorm > 0; `Infinity` only measures.
+ * @returns `gradients` (new tensors) and `norm` (scalar, before clipping).
+ * @throws {Error} if `maxNorm` is not above 0 or there are no gradients.
+ * @example
+ * const { gradients, norm } = clipByGlobalNorm(new Map([['a', tf.tensor1d([3, 0])], ['b', tf.tensor1d([4])]]), 1);
+ * norm // 5
+ * gradients.get('b') // 0.8
+ */
+export function clipByGlobalNorm(gradients: Gradients, maxNorm: number): { gradients: Gradients; norm: tf.Scalar } {
+  if (!(maxNorm > 0)) throw new Error(`clipByGlobalNorm: maxNorm must be > 0, got ${maxNorm}`);
+  if (gradients.size === 0) throw new Error('clipByGlobalNorm: no gradients were given');
+  const [norm, ...clipped] = tf.tidy(() => {
+    const squares = [...gradients.values()].map((g) => tf.sum(tf.square(g)));
+    const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
+    if (maxNorm === Number.POSITIVE_INFINITY) return [norm, ...[...gradients.values()].map((g) => g.clone())];
+    const scale = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
+    return [norm, ...[...gradients.values()].map((g) => tf.mul(g, scale))];
+  });
+  return { norm: norm as tf.Scalar, gradients: new Map([...gradients.keys()].map((name, i) => [name, clipped[i]!])) };
+}
+
+/**
+ * Adds up gradients over several small batches, so that one optimiser step sees them all.
+ *
+ * With `n` micro-steps and mean losses, `take('mean')` gives the gradient of the mean of the `n` losses. A parameter
+ * missing from some micro-steps counts as zero there. (A contrastive loss over `n` small batches is *not* the loss over
+ * one large batch: negatives come from the small one.)
+ *
+ * @example
+ * const accumulator = new GradientAccumulator();
+ * accumulator.add(new Map([['w', tf.tensor1d([1, 2])]]));
+ * accumulator.add(new Map([['w', tf.tensor1d([3, 6])]]));
+ * accumulator.take('mean').get('w') // [2, 4]
+ */
+export class GradientAccumulator {
+  #sums: Gradients = new Map();
+  #count = 0;
+
+  /** Micro-steps added since the last `take`. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Adds one micro-step's gradients; they stay the caller's to dispose. */
+  add(gradients: Gradients): void {
+    for (const [name, gradient] of gradients) {
+      const before = this.#sums.get(name);
+      this.#sums.set(name, tf.keep(tf.tidy(() => (before ? tf.add(before, gradient) : gradient.clone()))));
+      before?.dispose();
+    }
+    this.#count++;
+  }
+
+  /**
+   * The sum or mean over the micro-steps, and a fresh start.
+   *
+   * @throws {Error} if nothing was added.
+   */
+  take(reduction: 'mean' | 'sum' = 'mean'): Gradients {
+    if (this.#count === 0) throw new Error('GradientAccumulator.take: no gradients were added since the last take');
+    const scale = reduction === 'mean' ? 1 / this.#count : 1;
+    const result: Gradients = new Map([...this.#sums].map(([name, sum]) => [name, tf.mul(sum, scale)]));
+    this.dispose();
+    return result;
+  }
+
+  /** Frees what was added and not taken. */
+  dispose(): void {
+    tf.dispose([...this.#sums.values()]);
+    this.#sums = new Map();
+    this.#count = 0;
+  }
+}

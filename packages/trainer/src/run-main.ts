@@ -1,0 +1,52 @@
+import { exitCodeOf, exitCodes } from './errors';
+
+/**
+ * Runs a command's main function and turns what happens into an exit code.
+ *
+ * An error is printed to stderr in one short line (with the stack if `MEDALIGN_DEBUG` is set) and becomes its code, see
+ * `exitCodeOf`: 0 ok, 1 internal, 2 usage or configuration, 3 data, 4 engine, 5 non-finite loss. Ctrl-C (SIGINT) or SIGTERM aborts the `signal` that
+ * main was given: main looks at `signal.aborted` after each step, saves a checkpoint and returns; the code is then 130 or
+ * 143. A second signal ends the process at once.
+ *
+ * @param main gets the signal; may return an exit code of its own.
+ * @returns the exit code, also set as `process.exitCode`.
+ * @example
+ * const previous = process.exitCode;
+ * await runMain(async (signal) => { if (signal.aborted) return; }); // 0
+ * process.exitCode = previous;
+ */
+export async function runMain(main: (signal: AbortSignal) => Promise<number | undefined | void>): Promise<number> {
+  const controller = new AbortController();
+  let received: 'SIGINT' | 'SIGTERM' | undefined;
+  const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
+    if (received) process.exit(exitCodes[signal]);
+    received = signal;
+    process.stderr.write(`\n${signal}: stopping after this step; once more to stop at once\n`);
+    controller.abort(new DOMException(`stopped by ${signal}`, 'AbortError'));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  let code: number;
+  try {
+    code = (await main(controller.signal)) ?? exitCodes.ok;
+    if (received) code = exitCodes[received];
+  } catch (error) {
+    // An error that only says "aborted" is the signal arriving; any other still has to be told.
+    const aborted = received !== undefined && error instanceof Error && error.name === 'AbortError';
+    if (!aborted) printError(error);
+    code = aborted ? exitCodes[received!] : exitCodeOf(error);
+  } finally {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+  process.exitCode = code;
+  return code;
+}
+
+function printError(error: unknown): void {
+  const message = error instanceof Error ? error.message || error.name : String(error);
+  process.stderr.write(`error: ${message}\n`);
+  const internal = exitCodeOf(error) === exitCodes.internal;
+  if (process.env.MEDALIGN_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  else if (internal) process.stderr.write('This looks like a bug: MEDALIGN_DEBUG=1 shows where it happened.\n');
+}
