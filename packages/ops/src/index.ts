@@ -1,1 +1,10 @@
-export {};
+export { attentionWeights, scaledDotProductAttention } from './attention';
+export { batchNormInference, batchNormTraining } from './batch-norm';
+export { dropout } from './dropout';
+export { gelu } from './gelu';
+export type { MedalignKernel } from './kernel';
+export { layerNorm } from './layer-norm';
+export { linear } from './linear';
+export { seededNormal, seededUniform } from './random';
+export { embedding, segmentSum } from './rows';
+export { softmaxCrossEntropy } from './softmax-cross-entropy';
