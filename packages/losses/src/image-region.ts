@@ -1,0 +1,174 @@
+import {
+  checkChoice,
+  checkGradients,
+  checkNumber,
+  checkShape,
+  maskedSoftmax,
+  type SimilarityKind,
+} from '@medalign/similarity';
+import * as tf from '@tensorflow/tfjs-core';
+import { asCounts, isOn } from './constant';
+import { matchingLoss } from './matching';
+import {
+  asScalar,
+  asTemperature,
+  checkChunkSize,
+  checkReduction,
+  type Directions,
+  directionWeights,
+  type Learnable,
+  type Reduction,
+} from './options';
+import { attendedCosines, type Cosines, type ImageBlock, imagesPerBlock, overImages } from './over-images';
+import { keepOn, keywordWeights, tokenMask } from './tokens';
+import { unitRows } from './unit-rows';
+
+export interface ImageRegionOptions {
+  keys?: tf.Tensor3D;
+  pixelWeights?: tf.Tensor2D;
+  projection?: tf.Tensor2D;
+  similarity?: { kind?: SimilarityKind; scale?: Learnable };
+  attention?: 'linear' | 'softmax' | 'relu';
+  attentionTemperature?: number;
+  keywordMask?: tf.Tensor2D;
+  wordMask?: tf.Tensor2D;
+  pixelMask?: tf.Tensor2D;
+  aggregate?: 'mean' | 'logsumexp';
+  temperature?: Learnable;
+  directions?: Directions;
+  reduction?: Reduction;
+  chunkSize?: number;
+}
+
+/** GLoRIA's factor in its log-sum-exp over words. */
+const SHARPNESS = 5;
+
+/**
+ * Which image explains the words of a report? PLAN's local loss with other images as negatives, contrasted as in GLoRIA.
+ *
+ * The region of word i of report n in image m, and how well the image explains the report:
+ *
+ *     V_i^(m) = Σ_j q_mj f(S(w_i, k_mj)) v_mj          s(n, m) = mean over keywords i of ⟨norm(V_i^(m) Wproj), norm(w_i)⟩
+ *     L       = cross-entropy of s/τ over the reports (image → text) + over the images (text → image)
+ *
+ * with S the scaled dot product (PLAN Eq 4) and f the identity (`'linear'`), `exp(·/attentionTemperature)` (`'softmax'`) or
+ * max(·, 0) (`'relu'`). With `aggregate: 'logsumexp'`, s is (1/5) log Σ_i exp(5 · cosine_i), as GLoRIA weighs words.
+ *
+ * With linear S the region is w_i C_m for one d × d matrix C_m per image, so no word–pixel matrix is built; otherwise the
+ * word–pixel matrices of `chunkSize` images exist at a time. More than one block: computed again in the backward pass.
+ *
+ * @param words `[b, l, d]`, report n belongs to image n.
+ * @param values `[b, p, d]` pixel features that are pooled.
+ * @param options `keys` `[b, p, d]` that words are compared with, default `values`; `pixelWeights` q `[b, p]`, default 1;
+ *   `projection` Wproj `[d, d]`; `similarity` kind `'scaledDot'` and scale; `attention`; `attentionTemperature`, default 1,
+ *   with `'cosine'` 0.1; `wordMask`, `keywordMask` (may be straight-through), `pixelMask`; `aggregate`; `temperature` τ,
+ *   default 0.1; `directions`, default `'sum'` (`'forward'` is image → text); `reduction`; `chunkSize` images per block,
+ *   default as many as keep a block under four million numbers.
+ * @returns scalar for "mean" (over reports that have keywords) and "sum"; `[b]` for "none".
+ * @throws {ShapeError} if shapes do not fit; {OptionError} if no report of the batch has a keyword.
+ * @example
+ * const x = tf.tensor3d([[[1, 0]], [[0, 1]]]);
+ * await imageRegionLoss(x, x, { temperature: 1, directions: 'mean' }).data(); // 0.3133
+ * @see Huang et al. 2021 (GLoRIA), ICCV
+ */
+export function imageRegionLoss(
+  words: tf.Tensor3D,
+  values: tf.Tensor3D,
+  {
+    keys = values,
+    pixelWeights,
+    projection,
+    similarity: { kind = 'scaledDot', scale = 1 } = {},
+    attention = 'linear',
+    attentionTemperature = kind === 'cosine' ? 0.1 : 1,
+    keywordMask,
+    wordMask,
+    pixelMask,
+    aggregate = 'mean',
+    temperature = 0.1,
+    directions = 'sum',
+    reduction = 'mean',
+    chunkSize,
+  }: ImageRegionOptions = {},
+): tf.Tensor {
+  checkGradients('imageRegionLoss');
+  const sizes = checkShape('words', words, 'b l d');
+  checkShape('values', values, 'b p d', sizes);
+  checkShape('keys', keys, 'b p d', sizes);
+  if (pixelWeights) checkShape('pixelWeights', pixelWeights, 'b p', sizes);
+  if (pixelMask) checkShape('pixelMask', pixelMask, 'b p', sizes);
+  if (projection) checkShape('projection', projection, 'd d', sizes);
+  checkChoice('similarity.kind', kind, ['scaledDot', 'cosine', 'dot']);
+  checkChoice('attention', attention, ['linear', 'softmax', 'relu']);
+  checkNumber('attentionTemperature', attentionTemperature, { above: 0 });
+  checkChoice('aggregate', aggregate, ['mean', 'logsumexp']);
+  checkReduction(reduction);
+  const weigh = directionWeights(directions);
+  const [b, l, d] = words.shape;
+  const p = values.shape[1];
+  const perBlock = checkChunkSize(chunkSize ?? imagesPerBlock(b * l, p, d), b);
+
+  return tf.tidy(() => {
+    const on = tokenMask('wordMask', wordMask, 'b l', sizes);
+    const { kept, weights, has } = keywordWeights(keywordMask, on, sizes);
+    const pixelsOn = pixelMask && (isOn(pixelMask) as tf.Tensor2D);
+    const asked = keepOn(words, wordMask && on);
+    const units = unitRows(asked);
+    const factor = tf.div(asScalar('similarity.scale', scale), kind === 'scaledDot' ? Math.sqrt(d) : 1);
+    const flat = (x: tf.Tensor) => tf.reshape(x, [b * l, d]) as tf.Tensor2D;
+    const pixels = keepOn(values, pixelsOn);
+    const compared = keys === values ? pixels : keepOn(keys, pixelsOn);
+
+    const cosines = overImages(
+      { queries: flat(tf.mul(kind === 'cosine' ? units : asked, factor)), units: flat(units) },
+      {
+        values: pixels,
+        keys: kind === 'cosine' ? unitRows(compared) : compared,
+        weights: pixelsOn && pixelWeights ? (tf.where(pixelsOn, pixelWeights, 0) as tf.Tensor2D) : pixelWeights,
+        mask: pixelsOn && (asCounts(pixelsOn) as tf.Tensor2D),
+        projection,
+      },
+      perBlock,
+      attention === 'linear' ? linearCosines : attending(attention, attentionTemperature),
+    );
+    const perImage = tf.reshape(cosines, [b, l, b]);
+    const scores = aggregate === 'mean' ? mean(perImage, weights) : sharpMean(perImage, kept, has);
+    const logits = tf.div(tf.transpose(scores), asTemperature('temperature', temperature));
+    return matchingLoss({ forward: logits, has, weights: weigh, reduction });
+  });
+}
+
+const mean = (cosines: tf.Tensor, weights: tf.Tensor2D) => tf.sum(tf.mul(cosines, tf.expandDims(weights, 2)), 1);
+
+/** (1/5) log Σ_i κ_i exp(5 c_i): cosines are bounded, so the exponentials are too. */
+function sharpMean(cosines: tf.Tensor, kept: tf.Tensor2D, has: tf.Tensor1D): tf.Tensor {
+  const sums = tf.sum(tf.mul(tf.exp(tf.mul(cosines, SHARPNESS)), tf.expandDims(kept, 2)), 1);
+  return tf.div(tf.log(tf.where(tf.expandDims(has, 1), sums, 1)), SHARPNESS);
+}
+
+/** V_i = w_i C with C = Σ_j q_j k_jᵀ v_j: one d × d matrix per image. */
+const linearCosines: Cosines = ({ queries, units }, { values, keys, weights, projection }) => {
+  const [c, , d] = values.shape;
+  const weighted = weights ? tf.mul(keys, tf.expandDims(weights, 2)) : keys;
+  let matrices = tf.matMul(weighted, values, true, false) as tf.Tensor;
+  if (projection) matrices = tf.matMul(tf.reshape(matrices, [c * d, d]) as tf.Tensor2D, projection);
+  const side = tf.reshape(tf.transpose(tf.reshape(matrices, [c, d, d]), [1, 0, 2]), [d, c * d]) as tf.Tensor2D;
+  const regions = tf.reshape(tf.matMul(queries, side), [-1, c, d]);
+  return tf.sum(tf.mul(unitRows(regions), tf.expandDims(units, 1)), 2) as tf.Tensor2D;
+};
+
+/** Regions by attention that is not linear in the words. */
+const attending =
+  (attention: 'softmax' | 'relu', attentionTemperature: number): Cosines =>
+  ({ queries, units }, block: ImageBlock) => {
+    const { keys, weights, mask } = block;
+    const [c, p, d] = keys.shape;
+    const flat = tf.matMul(queries, tf.reshape(keys, [c * p, d]) as tf.Tensor2D, false, true);
+    const similarity = tf.transpose(tf.reshape(flat, [-1, c, p]), [1, 0, 2]) as tf.Tensor3D;
+    let shares: tf.Tensor = tf.relu(similarity);
+    if (attention === 'softmax') {
+      shares = maskedSoftmax(tf.div(similarity, attentionTemperature), mask && isOn(tf.expandDims(mask, 1)));
+    }
+    if (weights) shares = tf.mul(shares, tf.expandDims(weights, 1));
+    return attendedCosines(shares as tf.Tensor3D, block, units);
+  };

@@ -1,0 +1,83 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { checkpoint } from './checkpoint';
+import { blockSizes } from './options';
+import { unitRows } from './unit-rows';
+
+/** What a block of c images gives: everything per image, and what all images share. */
+export interface ImageBlock {
+  /** `[c, p, d]` */
+  values: tf.Tensor3D;
+  keys: tf.Tensor3D;
+  /** `[c, p]` weight of each pixel, 0 where masked; undefined: all 1 */
+  weights?: tf.Tensor2D;
+  /** `[c, p]` 1 = valid, as float32 */
+  mask?: tf.Tensor2D;
+  /** `[d, d]` */
+  projection?: tf.Tensor2D;
+}
+
+/** `[b·l, d]` words that ask, and the same words as unit vectors. */
+export interface Queries {
+  queries: tf.Tensor2D;
+  units: tf.Tensor2D;
+}
+
+export type Cosines = (words: Queries, images: ImageBlock) => tf.Tensor2D;
+
+/** As many images as keep a block under four million numbers (16 MB). */
+export const imagesPerBlock = (words: number, pixels: number, width: number): number =>
+  Math.max(1, Math.floor(2 ** 22 / (words * Math.max(pixels, width))));
+
+/**
+ * Cosine of every word with its region in every image, `[b·l, m]`, `chunkSize` images at a time. With more than one
+ * block, a block's intermediates are computed again in the backward pass instead of being kept.
+ */
+export function overImages(words: Queries, images: ImageBlock, chunkSize: number, cosines: Cosines): tf.Tensor2D {
+  const count = images.values.shape[0];
+  if (chunkSize >= count) return cosines(words, images);
+  const sizes = blockSizes(count, chunkSize);
+  // tf.split, because its gradient is one concat; that of a slice is an addition over all images
+  const split = (x: tf.Tensor | undefined) => x && tf.split(x, sizes, 0);
+  const values = split(images.values)!;
+  const parts = {
+    values,
+    keys: images.keys === images.values ? values : split(images.keys)!,
+    weights: split(images.weights),
+    mask: split(images.mask),
+  };
+  const columns = sizes.map((_, k) => {
+    const named = Object.entries({
+      queries: words.queries,
+      units: words.units,
+      values: parts.values[k],
+      keys: parts.keys[k],
+      weights: parts.weights?.[k],
+      mask: parts.mask?.[k],
+      projection: images.projection,
+    }).filter(([, tensor]) => tensor !== undefined) as [string, tf.Tensor][];
+    const block = (...tensors: tf.Tensor[]) => {
+      const inputs = Object.fromEntries(named.map(([name], i) => [name, tensors[i]!]));
+      return cosines(inputs as unknown as Queries, inputs as unknown as ImageBlock);
+    };
+    return checkpoint(
+      block,
+      named.map(([, tensor]) => tensor),
+    );
+  });
+  return tf.concat(columns, 1) as tf.Tensor2D;
+}
+
+/** Cosines `[b·l, c]` of words with attended values: attention `[c, b·l, p]` over values `[c, p, d]`. */
+export function attendedCosines(
+  attention: tf.Tensor3D,
+  { values, projection }: ImageBlock,
+  units: tf.Tensor2D,
+): tf.Tensor2D {
+  const [c, words] = attention.shape;
+  const d = values.shape[2];
+  let regions = tf.matMul(attention, values);
+  if (projection) {
+    regions = tf.reshape(tf.matMul(tf.reshape(regions, [c * words, d]), projection), [c, words, d]);
+  }
+  return tf.transpose(tf.sum(tf.mul(unitRows(regions), tf.expandDims(units, 0)), 2)) as tf.Tensor2D;
+}

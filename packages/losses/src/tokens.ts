@@ -1,0 +1,52 @@
+import { checkShape, type Dimensions } from '@medalign/similarity';
+import * as tf from '@tensorflow/tfjs-core';
+import { asCounts, constant, isOn } from './constant';
+import { checkAnyOn } from './options';
+
+/** Tokens `[b, l, d]` with zeros where the mask is off, whatever stands there. */
+export const keepOn = (tokens: tf.Tensor3D, on: tf.Tensor | undefined): tf.Tensor3D =>
+  on ? (tf.where(tf.expandDims(on, 2), tokens, 0) as tf.Tensor3D) : tokens;
+
+/** A mask `[b, l]` as bool, checked; all on when there is none. */
+export function tokenMask(
+  argument: string,
+  mask: tf.Tensor2D | undefined,
+  shape: string,
+  sizes: Dimensions,
+): tf.Tensor2D {
+  const [b, l] = shape.split(' ').map((letter) => sizes.get(letter)!.size) as [number, number];
+  if (!mask) return constant(() => tf.ones([b, l], 'bool'));
+  checkShape(argument, mask, shape, sizes);
+  return isOn(mask) as tf.Tensor2D;
+}
+
+export interface KeywordWeights {
+  /** `[b, l]` the keyword mask, 0 where there is no word; carries the mask's gradient */
+  kept: tf.Tensor2D;
+  /** `[b, l]` weight of each word in its report's mean: 1/count at keywords, 0 elsewhere; carries the mask's gradient */
+  weights: tf.Tensor2D;
+  /** `[b]` bool: reports that have a keyword */
+  has: tf.Tensor1D;
+}
+
+/**
+ * The weights of a mean over a report's keywords. The count is a constant, so a straight-through mask gets the gradient
+ * of a weighted sum, also at words it leaves out.
+ */
+export function keywordWeights(
+  keywordMask: tf.Tensor2D | undefined,
+  words: tf.Tensor2D,
+  sizes: Dimensions,
+  wordMaskName = 'wordMask',
+): KeywordWeights {
+  if (keywordMask) checkShape('keywordMask', keywordMask, 'b l', sizes);
+  const keywords = keywordMask ? constant(() => tf.logicalAnd(words, tf.greater(keywordMask, 0.5))) : words;
+  checkAnyOn(keywordMask ? 'keywordMask' : wordMaskName, keywords, keywordMask ? 'keyword' : 'valid token');
+  const counts = constant(() => tf.maximum(tf.sum(tf.cast(keywords, 'float32'), 1, true), 1));
+  const kept = keywordMask ? tf.where(words, keywordMask, 0) : asCounts(words);
+  return {
+    kept: kept as tf.Tensor2D,
+    weights: tf.div(kept, counts) as tf.Tensor2D,
+    has: constant(() => tf.any(keywords, 1)) as tf.Tensor1D,
+  };
+}
