@@ -1,1 +1,4 @@
 import './generated/core-gradients.js';
+import { registerGradients } from './gradients/register';
+
+registerGradients();

@@ -1,5 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { allocate, type KernelCall, release, replaceKernel, reshaped, runKernel, type WasmBackend } from './heap';
+import {
+  allocate,
+  type KernelCall,
+  release,
+  replaceKernel,
+  reshaped,
+  runKernel,
+  type WasmBackend,
+  type WasmKernel,
+} from './heap';
 import { swapLastTwo } from './transpose';
 
 /** From about this many multiply–adds per matrix, setting up one fast product per matrix pays for itself. */
@@ -65,14 +74,12 @@ export function registerMatMul(): void {
 export const multiplyMatrices = (backend: WasmBackend, a: tf.TensorInfo, b: tf.TensorInfo): tf.TensorInfo =>
   runKernel('BatchMatMul', backend, { a, b }, { transposeA: false, transposeB: false });
 
-type Kernel = (call: KernelCall) => tf.TensorInfo | tf.TensorInfo[];
-
-const multiply = ({ backend }: KernelCall, original: Kernel, a: tf.TensorInfo, b: tf.TensorInfo) =>
+const multiply = ({ backend }: KernelCall, original: WasmKernel, a: tf.TensorInfo, b: tf.TensorInfo) =>
   original({ backend, inputs: { a, b }, attrs: { transposeA: false, transposeB: false } }) as tf.TensorInfo;
 
 function multiplyEach(
   call: KernelCall,
-  original: Kernel,
+  original: WasmKernel,
   sizes: {
     left: tf.TensorInfo;
     right: tf.TensorInfo;

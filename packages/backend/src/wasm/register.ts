@@ -1,5 +1,7 @@
+import { repairKernels } from '../kernels/repairs';
 import { registerConvolutionGradients } from './convolution';
 import { registerMatMul } from './mat-mul';
+import { registerPoolingGradients } from './pooling';
 import { registerSegmentSum } from './segment-sum';
 
 let registered = false;
@@ -10,5 +12,7 @@ export function registerWasmKernels(): void {
   registered = true;
   registerConvolutionGradients();
   registerMatMul();
+  registerPoolingGradients();
   registerSegmentSum();
+  repairKernels('wasm');
 }

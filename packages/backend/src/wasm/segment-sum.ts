@@ -1,28 +1,15 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
+import { segmentShape, segmentSum } from '../kernels/segment-sum';
 import { addKernel } from './heap';
 
-/**
- * UnsortedSegmentSum, which the gradient of `gather` (embedding look-up) needs and tfjs-wasm lacks: rows of x whose
- * segment id is s are added into row s; ids outside `[0, numSegments)` are dropped, as on the other engines.
- */
+/** UnsortedSegmentSum, which the gradient of `gather` (embedding look-up) needs and tfjs-wasm lacks. */
 export function registerSegmentSum(): void {
   addKernel('UnsortedSegmentSum', ({ inputs, attrs, backend }) => {
     const { x, segmentIds } = inputs as { x: tf.TensorInfo; segmentIds: tf.TensorInfo };
     const numSegments = attrs.numSegments as number;
-    const rows = tf.util.sizeFromShape(segmentIds.shape);
-    const row = tf.util.sizeFromShape(x.shape.slice(segmentIds.shape.length));
-    const shape = [numSegments, ...x.shape.slice(segmentIds.shape.length)];
-    const out = backend.makeOutput(shape, x.dtype);
-    const from = backend.typedArrayFromHeap(x);
+    const out = backend.makeOutput(segmentShape(x, segmentIds, numSegments), x.dtype);
     const to = backend.typedArrayFromHeap(out).fill(0);
-    const ids = backend.typedArrayFromHeap(segmentIds);
-    for (let r = 0; r < rows; r++) {
-      const segment = ids[r]!;
-      if (segment < 0 || segment >= numSegments) continue;
-      for (let i = r * row, target = segment * row; i < (r + 1) * row; i++, target++) {
-        to[target] = to[target]! + from[i]!;
-      }
-    }
+    segmentSum(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(segmentIds), to, numSegments);
     return out;
   });
 }

@@ -1,0 +1,23 @@
+/** Names `useBackend` knows. `'cuda'` is torch on a CUDA device or nothing; `'auto'` is the first that works. */
+export type EngineName = 'auto' | 'torch' | 'cuda' | 'tensorflow' | 'wasm' | 'cpu' | 'webgpu' | 'webgl';
+
+/** The engine in use. */
+export interface Engine {
+  /** `'torch'`, `'tensorflow'`, `'wasm'`, `'cpu'`, `'webgpu'` or `'webgl'`; also the tfjs backend's name. */
+  name: string;
+  /** Where the tensors live: `'cpu'`, `'cuda'` or `'gpu'` (a browser's). */
+  device: string;
+  /** Version of the library that computes. */
+  version: string;
+}
+
+/** Options of {@link useBackend}. */
+export interface UseBackendOptions {
+  /** Receives the one line in which `'auto'` says what it took and why not a better one. Default: stderr. */
+  log?: (line: string) => void;
+  /**
+   * Where a browser fetches the `.wasm` files of tfjs-backend-wasm from: a folder's URL that ends in `/`, or a URL for
+   * each file name. Node finds them itself.
+   */
+  wasmPaths?: string | Record<string, string>;
+}

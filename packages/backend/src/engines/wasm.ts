@@ -1,0 +1,25 @@
+import { registerWasmKernels } from '../wasm/register';
+import { activate } from './activate';
+import { inNode, locate } from './node';
+import type { Engine, UseBackendOptions } from './types';
+
+/** WebAssembly (XNNPACK, SIMD), with the training kernels that tfjs-backend-wasm lacks. One thread in Node. */
+export async function useWasm({ wasmPaths }: UseBackendOptions): Promise<Engine> {
+  const { setWasmPaths, version_wasm } = await import('@tensorflow/tfjs-backend-wasm');
+  const paths = wasmPaths ?? folderInNode();
+  if (paths) setWasmPaths(paths);
+  registerWasmKernels();
+  await activate(
+    'wasm',
+    inNode()
+      ? 'npm install @tensorflow/tfjs-backend-wasm'
+      : "serve the .wasm files of @tensorflow/tfjs-backend-wasm/dist and name that folder: useBackend('wasm', { wasmPaths: '/wasm/' })",
+  );
+  return { name: 'wasm', device: 'cpu', version: version_wasm };
+}
+
+// A program bundled into one file has no .wasm files beside it; the installed package has.
+function folderInNode(): string | undefined {
+  const main = inNode() ? locate('@tensorflow/tfjs-backend-wasm') : undefined;
+  return main?.replace(/[^/\\]*$/, '');
+}

@@ -1,0 +1,20 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { elementWise } from './element-wise';
+import { matMul } from './mat-mul';
+import { reductions } from './reductions';
+
+/**
+ * Puts this package's gradients over tfjs-core's: right where those are wrong or throw (broadcast matMul,
+ * squaredDifference, maximum and minimum, cumsum off the last axis, `where` on a comparison), and without uploads of
+ * full-size host arrays (sum, mean). Importing the package does it; call it again after importing `@tensorflow/tfjs`,
+ * which registers its own over them.
+ *
+ * @example
+ * registerGradients();
+ * tf.grad((x) => tf.sum(tf.where(tf.greater(x, 0), x, tf.mul(x, 0.1))))(tf.tensor1d([-1, 2])); // [0.1, 1]
+ */
+export function registerGradients(): void {
+  for (const gradient of [...reductions, ...matMul, ...elementWise]) {
+    tf.registerGradient(gradient as unknown as tf.GradConfig);
+  }
+}

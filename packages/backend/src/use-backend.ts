@@ -1,0 +1,89 @@
+import { useBrowserEngine } from './engines/browser';
+import { useCpu } from './engines/cpu';
+import { EngineError } from './engines/error';
+import { inNode } from './engines/node';
+import { useTensorflow } from './engines/tensorflow';
+import { useTorch } from './engines/torch';
+import type { Engine, EngineName, UseBackendOptions } from './engines/types';
+import { useWasm } from './engines/wasm';
+
+type Start = (options: UseBackendOptions) => Promise<Engine>;
+
+const engines: Record<Exclude<EngineName, 'auto'>, Start> = {
+  torch: () => useTorch(),
+  cuda: () => useTorch({ device: 'cuda' }),
+  tensorflow: () => useTensorflow(),
+  wasm: useWasm,
+  cpu: useCpu,
+  webgpu: () => useBrowserEngine('webgpu'),
+  webgl: () => useBrowserEngine('webgl'),
+};
+
+/** Fastest first; a GPU behind TensorFlow is better than none behind torch. */
+const preference = (): [label: string, start: Start][] =>
+  inNode()
+    ? [
+        ['torch', () => useTorch({ device: 'cuda' })],
+        ['tensorflow', () => useTensorflow({ gpu: true })],
+        ['torch', () => useTorch({ device: 'cpu' })],
+        ['tensorflow', engines.tensorflow],
+        ['wasm', engines.wasm],
+        ['cpu', engines.cpu],
+      ]
+    : (['webgpu', 'webgl', 'wasm', 'cpu'] as const).map((name) => [name, engines[name]]);
+
+/**
+ * Chooses what runs the tensors, makes it tfjs's current backend and returns what it is.
+ *
+ * | name | what it is | needs |
+ * |---|---|---|
+ * | `'torch'` | libtorch, CUDA if there is one, else CPU | `@medalign/backend-torch`, PyTorch |
+ * | `'cuda'` | libtorch on CUDA, never anything slower | the same, and an NVIDIA GPU |
+ * | `'tensorflow'` | TensorFlow's C library | `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node` |
+ * | `'wasm'` | WebAssembly, one thread in Node | nothing else |
+ * | `'cpu'` | plain JavaScript | nothing else |
+ * | `'webgpu'`, `'webgl'` | a browser's GPU | `@tensorflow/tfjs-backend-webgpu` or `-webgl` |
+ * | `'auto'` | the first that works: torch on CUDA, tensorflow on a GPU, torch, tensorflow, wasm, cpu; in browsers webgpu, webgl, wasm, cpu | |
+ *
+ * A named engine is that engine or an error; only `'auto'` falls back, and says in one line which it took and why not
+ * a better one. Tensors made before a change of engine move over when they are next used.
+ *
+ * @param name engine; default `'auto'`.
+ * @param options `log` receives the line of `'auto'` (default: stderr); `wasmPaths` for browsers.
+ * @returns `{ name, device, version }` of the engine in use.
+ * @throws {EngineError} if the engine cannot be used: what was tried, why it failed, the command that fixes it.
+ * @example
+ * const engine = await useBackend('cpu');
+ * engine.name; // "cpu"
+ * tf.grad((x) => tf.sum(tf.square(x)))(tf.tensor1d([1, 2])); // [2, 4]
+ */
+export async function useBackend(
+  name: EngineName | (string & {}) = 'auto',
+  options: UseBackendOptions = {},
+): Promise<Engine> {
+  if (name !== 'auto') {
+    const start = Object.hasOwn(engines, name) ? engines[name as keyof typeof engines] : undefined;
+    if (start) return start(options);
+    throw new EngineError(
+      name,
+      'unknown',
+      `one of 'auto', ${Object.keys(engines)
+        .map((e) => `'${e}'`)
+        .join(', ')}`,
+    );
+  }
+  const { log = (line: string) => console.error(line) } = options;
+  const reasons = new Map<string, string>();
+  for (const [label, start] of preference()) {
+    try {
+      const engine = await start(options);
+      const others = [...reasons].filter(([other]) => other !== engine.name);
+      const why = others.map(([other, reason]) => `${other}: ${reason}`).join('; ');
+      log(`Engine: ${engine.name} ${engine.version} on ${engine.device}${why && ` (${why})`}`);
+      return engine;
+    } catch (error) {
+      reasons.set(label, error instanceof EngineError ? error.reason : ((error as Error)?.message ?? String(error)));
+    }
+  }
+  throw new EngineError('auto', [...reasons].map(([label, reason]) => `${label}: ${reason}`).join('; '), 'see each');
+}
