@@ -1,6 +1,6 @@
 import { checkNumber, OptionError, ShapeError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Gradients, Parameters } from './gradients';
+import type { NamedGradients, NamedParameters } from './gradients';
 
 /** What an optimiser needs to go on where it stopped: tensors by name, and plain JSON values. */
 export type OptimizerState = {
@@ -54,13 +54,13 @@ type Moments = { mean: tf.Tensor; square: tf.Tensor; steps: number };
 export class Adam {
   /** Step size used by the next `step`; set it from a schedule. */
   learningRate: number;
-  readonly #parameters: Parameters;
+  readonly #parameters: NamedParameters;
   readonly #options: Required<Omit<AdamOptions, 'learningRate' | 'weightDecay'>>;
   readonly #weightDecay: (name: string) => number;
   #moments = new Map<string, Moments>();
 
   constructor(
-    parameters: Parameters,
+    parameters: NamedParameters,
     { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, decoupled = false }: AdamOptions,
   ) {
     this.learningRate = checkNumber('learningRate', learningRate, { minimum: 0 });
@@ -80,7 +80,7 @@ export class Adam {
    * @param gradients by parameter name, each of its parameter's shape; not disposed.
    * @throws {OptionError} if a name is not one of the parameters; {ShapeError} if a shape differs.
    */
-  step(gradients: Gradients): void {
+  step(gradients: NamedGradients): void {
     checkNamesAndShapes('Adam', this.#parameters, gradients);
     const { beta1, beta2, epsilon, decoupled } = this.#options;
     tf.tidy(() => {
@@ -156,7 +156,7 @@ export class Adam {
 }
 
 /** Names must be known and shapes equal: a misspelt name would otherwise train nothing, silently. */
-export function checkNamesAndShapes(caller: string, parameters: Parameters, given: Map<string, tf.Tensor>): void {
+export function checkNamesAndShapes(caller: string, parameters: NamedParameters, given: Map<string, tf.Tensor>): void {
   for (const [name, tensor] of given) {
     const parameter = parameters.get(name);
     if (!parameter) {

@@ -83,7 +83,9 @@ function applySet(config: Record<string, unknown>, set: string): void {
     }
     const inner = Object.hasOwn(container, key) ? container[key] : undefined;
     if (inner !== undefined && inner !== null && typeof inner !== 'object') {
-      throw new ConfigError(`--set ${set}: ${path.slice(0, i + 1).join('.')} is ${show(inner)}, it has no settings inside`);
+      throw new ConfigError(
+        `--set ${set}: ${path.slice(0, i + 1).join('.')} is ${show(inner)}, it has no settings inside`,
+      );
     }
     container[key] = inner ?? {};
     target = container[key] as Record<string, unknown> | unknown[];

@@ -74,7 +74,8 @@ export function exitCodeOf(error: unknown): number {
     if (byName !== undefined) return byName;
     if (typeof code !== 'string') continue;
     if (code.startsWith('ERR_PARSE_ARGS')) return exitCodes.config;
-    if (/^(ENOENT|EACCES|EPERM|EISDIR|ENOTDIR|ENOSPC|EDQUOT|EROFS|EIO|EMFILE|EEXIST)$/.test(code)) return exitCodes.data;
+    if (/^(ENOENT|EACCES|EPERM|EISDIR|ENOTDIR|ENOSPC|EDQUOT|EROFS|EIO|EMFILE|EEXIST)$/.test(code))
+      return exitCodes.data;
   }
   return exitCodes.internal;
 }

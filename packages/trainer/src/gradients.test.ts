@@ -10,7 +10,7 @@ onEveryEngine('valueAndGradients', () => {
   it('gives value, terms and gradients by the names of the caller', () => {
     const w = tf.variable(tf.tensor1d([1, 2]));
     const b = tf.variable(tf.scalar(3));
-    const parameters = new Map([
+    const parameters = new Map<string, tf.Variable>([
       ['layer.weight', w],
       ['layer.bias', b],
     ]);
@@ -35,7 +35,7 @@ onEveryEngine('valueAndGradients', () => {
   });
 
   it('leaves out and lists parameters that take no part', () => {
-    const parameters = new Map([
+    const parameters = new Map<string, tf.Variable>([
       ['used', tf.variable(tf.scalar(2))],
       ['z', tf.variable(tf.scalar(2))],
       ['a', tf.variable(tf.scalar(2))],
@@ -50,6 +50,15 @@ onEveryEngine('valueAndGradients', () => {
     const parameters = new Map([['w', w]]);
     const before = tf.memory().numTensors;
     expect(() => valueAndGradients(() => tf.square(w) as never, parameters)).toThrow(/scalar tensor, got shape \[2\]/);
+    const broken = () => {
+      const terms = { squares: tf.sum(tf.square(w)) };
+      if (terms) throw new TypeError('inside');
+      return { total: tf.scalar(1), terms };
+    };
+    expect(() => valueAndGradients(broken, parameters)).toThrow(new TypeError('inside'));
+    expect(() =>
+      valueAndGradients(() => ({ total: tf.square(w) as never, terms: { a: tf.square(w) } }), parameters),
+    ).toThrow(/scalar/);
     expect(() => valueAndGradients(() => tf.scalar(1), parameters)).toThrow(/none of the 1 parameters \(w…\)/);
     expect(() => valueAndGradients(() => tf.scalar(1), new Map())).toThrow(/parameters is empty/);
     expect(tf.memory().numTensors).toBe(before);
@@ -58,7 +67,7 @@ onEveryEngine('valueAndGradients', () => {
 
 onEveryEngine('clipByGlobalNorm', () => {
   it('matches its definition, over all tensors together', () => {
-    const gradients = new Map([
+    const gradients = new Map<string, tf.Tensor>([
       ['a', random(1).tensor([3, 2])],
       ['b', random(2).tensor([4])],
     ]);
@@ -69,7 +78,11 @@ onEveryEngine('clipByGlobalNorm', () => {
       expectClose(clipped.norm, [norm], 1e-6);
       const scale = Math.min(1, maxNorm / (norm + 1e-6));
       const flat = [...clipped.gradients.values()].flatMap((g) => [...g.dataSync()]);
-      expectClose(flat, all.map((x) => x * scale), 1e-6);
+      expectClose(
+        flat,
+        all.map((x) => x * scale),
+        1e-6,
+      );
     }
     expectNoLeak(() => {
       const { gradients: g, norm: n } = clipByGlobalNorm(gradients, 1);
@@ -89,7 +102,7 @@ describe('GradientAccumulator', () => {
   it('sums or averages, counts missing as zero, and leaks nothing', () => {
     const accumulator = new GradientAccumulator();
     const first = new Map([['w', tf.tensor1d([1, 2])]]);
-    const second = new Map([
+    const second = new Map<string, tf.Tensor>([
       ['w', tf.tensor1d([3, 6])],
       ['b', tf.tensor1d([8])],
     ]);

@@ -1,11 +1,11 @@
 import { checkGradients } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Parameters of a model by name: what optimisers move. */
-export type Parameters = Map<string, tf.Variable>;
+/** NamedParameters of a model by name: what optimisers move. */
+export type NamedParameters = Map<string, tf.Variable>;
 
 /** One gradient per parameter name; a name that is missing had no part in the loss. */
-export type Gradients = Map<string, tf.Tensor>;
+export type NamedGradients = Map<string, tf.Tensor>;
 
 /** What the function under differentiation may return: the loss, or the loss with the terms that make it up. */
 export type Loss = tf.Scalar | { total: tf.Scalar; terms?: Record<string, tf.Tensor> };
@@ -32,22 +32,25 @@ export type Loss = tf.Scalar | { total: tf.Scalar; terms?: Record<string, tf.Ten
  */
 export function valueAndGradients(
   f: () => Loss,
-  parameters: Parameters,
-): { value: tf.Scalar; terms: Record<string, tf.Tensor>; gradients: Gradients; unused: string[] } {
+  parameters: NamedParameters,
+): { value: tf.Scalar; terms: Record<string, tf.Tensor>; gradients: NamedGradients; unused: string[] } {
   if (parameters.size === 0) throw new Error('valueAndGradients: parameters is empty: nothing to differentiate by');
   const names = [...parameters.keys()];
   const terms: Record<string, tf.Tensor> = {};
-  const forward = () => {
-    checkGradients('valueAndGradients');
-    const loss = f();
-    const total = loss instanceof tf.Tensor ? loss : loss.total;
-    if (!(total instanceof tf.Tensor) || total.rank !== 0) {
-      const came = total instanceof tf.Tensor ? `shape [${total.shape.join(', ')}]` : typeof total;
-      throw new Error(`valueAndGradients: the loss must be a scalar tensor, got ${came}: reduce it with tf.mean or tf.sum`);
+  let failure: unknown;
+  const forward = (): tf.Tensor => {
+    try {
+      checkGradients('valueAndGradients');
+      const loss = f();
+      for (const [name, term] of Object.entries((loss as { terms?: object }).terms ?? {})) {
+        terms[name] = tf.keep(term.clone());
+      }
+      return checkScalar(loss instanceof tf.Tensor ? loss : loss.total);
+    } catch (error) {
+      // Thrown through tfjs, an error would leave the tape's tensors behind; so the pass is finished first.
+      failure = error ?? new Error('valueAndGradients: the loss function threw nothing');
+      return tf.scalar(0);
     }
-    const inner = loss instanceof tf.Tensor ? {} : (loss.terms ?? {});
-    for (const [name, term] of Object.entries(inner)) terms[name] = tf.keep(term.clone());
-    return total as tf.Scalar;
   };
   // tfjs's own variableGrads drops the caller's names and the terms, so the engine is asked directly.
   const { value, grads } = tf.engine().gradients(forward, [...parameters.values()], undefined, true) as {
@@ -58,19 +61,26 @@ export function valueAndGradients(
     terms[name] = kept.clone();
     kept.dispose();
   }
-  const gradients: Gradients = new Map();
+  const gradients: NamedGradients = new Map();
   names.forEach((name, i) => {
     const gradient = grads[i];
     if (gradient) gradients.set(name, gradient);
   });
+  if (failure || gradients.size === 0) tf.dispose([value, terms]);
+  if (failure) throw failure;
   if (gradients.size === 0) {
-    tf.dispose([value, terms]);
     throw new Error(
       `valueAndGradients: none of the ${names.length} parameters (${names.slice(0, 3).join(', ')}…) takes part in the ` +
         'loss: compute it from the variables themselves inside the function, without dataSync() or tf.tensor copies',
     );
   }
   return { value, terms, gradients, unused: names.filter((name) => !gradients.has(name)).sort() };
+}
+
+function checkScalar(total: unknown): tf.Scalar {
+  if (total instanceof tf.Tensor && total.rank === 0) return total as tf.Scalar;
+  const came = total instanceof tf.Tensor ? `shape [${total.shape.join(', ')}]` : typeof total;
+  throw new Error(`valueAndGradients: the loss must be a scalar tensor, got ${came}: reduce it with tf.mean or tf.sum`);
 }
 
 /**
@@ -89,7 +99,10 @@ export function valueAndGradients(
  * norm // 5
  * gradients.get('b') // 0.8
  */
-export function clipByGlobalNorm(gradients: Gradients, maxNorm: number): { gradients: Gradients; norm: tf.Scalar } {
+export function clipByGlobalNorm(
+  gradients: NamedGradients,
+  maxNorm: number,
+): { gradients: NamedGradients; norm: tf.Scalar } {
   if (!(maxNorm > 0)) throw new Error(`clipByGlobalNorm: maxNorm must be > 0, got ${maxNorm}`);
   if (gradients.size === 0) throw new Error('clipByGlobalNorm: no gradients were given');
   const [norm, ...clipped] = tf.tidy(() => {
@@ -116,7 +129,7 @@ export function clipByGlobalNorm(gradients: Gradients, maxNorm: number): { gradi
  * accumulator.take('mean').get('w') // [2, 4]
  */
 export class GradientAccumulator {
-  #sums: Gradients = new Map();
+  #sums: NamedGradients = new Map();
   #count = 0;
 
   /** Micro-steps added since the last `take`. */
@@ -125,7 +138,7 @@ export class GradientAccumulator {
   }
 
   /** Adds one micro-step's gradients; they stay the caller's to dispose. */
-  add(gradients: Gradients): void {
+  add(gradients: NamedGradients): void {
     for (const [name, gradient] of gradients) {
       const before = this.#sums.get(name);
       this.#sums.set(name, tf.keep(tf.tidy(() => (before ? tf.add(before, gradient) : gradient.clone()))));
@@ -139,10 +152,10 @@ export class GradientAccumulator {
    *
    * @throws {Error} if nothing was added.
    */
-  take(reduction: 'mean' | 'sum' = 'mean'): Gradients {
+  take(reduction: 'mean' | 'sum' = 'mean'): NamedGradients {
     if (this.#count === 0) throw new Error('GradientAccumulator.take: no gradients were added since the last take');
     const scale = reduction === 'mean' ? 1 / this.#count : 1;
-    const result: Gradients = new Map([...this.#sums].map(([name, sum]) => [name, tf.mul(sum, scale)]));
+    const result: NamedGradients = new Map([...this.#sums].map(([name, sum]) => [name, tf.mul(sum, scale)]));
     this.dispose();
     return result;
   }

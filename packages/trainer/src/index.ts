@@ -12,9 +12,9 @@ export {
 export {
   clipByGlobalNorm,
   GradientAccumulator,
-  type Gradients,
   type Loss,
-  type Parameters,
+  type NamedGradients,
+  type NamedParameters,
   valueAndGradients,
 } from './gradients';
 export { type MetricsLine, MetricsLog, readMetrics } from './metrics-log';

@@ -74,7 +74,9 @@ export function readMetrics(path: string): MetricsLine[] {
       return line as MetricsLine;
     } catch (error) {
       const why = (error as Error).message;
-      throw new DataError(`${path}:${i + 1}: not a line of a metrics file (${why}): remove the line, or start a new run`);
+      throw new DataError(
+        `${path}:${i + 1}: not a line of a metrics file (${why}): remove the line, or start a new run`,
+      );
     }
   });
 }

@@ -3,14 +3,17 @@ import { expectClose, onEveryEngine } from '@medalign/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Adam } from './adam';
-import type { Parameters } from './gradients';
+import type { NamedParameters } from './gradients';
 import { Sgd } from './sgd';
 
 type Trace = { trace: { w: number[]; b: number[] }[]; state: Record<string, number[]> };
-type Goldens = { gradients: { w: number[]; b: number[] | null }[] } & Record<'adam' | 'adamL2' | 'adamW' | 'sgd', Trace>;
+type Goldens = { gradients: { w: number[]; b: number[] | null }[] } & Record<
+  'adam' | 'adamL2' | 'adamW' | 'sgd',
+  Trace
+>;
 const goldens: Goldens = JSON.parse(readFileSync(new URL('../goldens/optimisers.json', import.meta.url), 'utf8'));
 
-const start = (): Parameters =>
+const start = (): NamedParameters =>
   new Map<string, tf.Variable>([
     ['w', tf.variable(tf.tensor2d([1, -2, 3, 0.5, 0, -0.25], [2, 3]))],
     ['b', tf.variable(tf.tensor1d([0.1, -0.1]))],
@@ -24,11 +27,11 @@ const gradientsAt = (step: number) => {
 };
 
 const optimisers = {
-  adam: (p: Parameters) => new Adam(p, { learningRate: 0.05 }),
-  adamL2: (p: Parameters) =>
+  adam: (p: NamedParameters) => new Adam(p, { learningRate: 0.05 }),
+  adamL2: (p: NamedParameters) =>
     new Adam(p, { learningRate: 0.05, weightDecay: 0.1, beta1: 0.8, beta2: 0.99, epsilon: 1e-6 }),
-  adamW: (p: Parameters) => new Adam(p, { learningRate: 0.05, weightDecay: 0.1, decoupled: true }),
-  sgd: (p: Parameters) => new Sgd(p, { learningRate: 0.01, momentum: 0.9, weightDecay: 0.1 }),
+  adamW: (p: NamedParameters) => new Adam(p, { learningRate: 0.05, weightDecay: 0.1, decoupled: true }),
+  sgd: (p: NamedParameters) => new Sgd(p, { learningRate: 0.01, momentum: 0.9, weightDecay: 0.1 }),
 };
 
 onEveryEngine('optimisers', () => {
@@ -78,7 +81,12 @@ onEveryEngine('optimisers', () => {
       expect(() => optimiser.step(new Map([['W', tf.scalar(1)]]))).toThrow(/'W' is not one of the 2 parameters/);
       expect(() => optimiser.step(new Map([['b', tf.zeros([3])]]))).toThrow(/'b': expected shape \[2\], got \[3\]/);
       expect(optimiser.state().tensors.size).toBe(0);
-      expect(() => make(start()).loadState({ tensors: new Map([['w.nonsense', tf.scalar(1)]]), values: { learningRate: 1, steps: { w: 1 } } })).toThrow(/w\./);
+      expect(() =>
+        make(start()).loadState({
+          tensors: new Map([['w.nonsense', tf.scalar(1)]]),
+          values: { learningRate: 1, steps: { w: 1 } },
+        }),
+      ).toThrow(/w\./);
     });
   }
 

@@ -19,13 +19,16 @@ export type RunFolderOptions = {
   overwrite?: boolean;
 };
 
-const ownFiles = /^(config\.resolved\.yaml|env\.json|metrics\.jsonl|events\.out\.tfevents\..*|checkpoints|overlays|report\.html)$/;
+const ownFiles =
+  /^(config\.resolved\.yaml|env\.json|metrics\.jsonl|events\.out\.tfevents\..*|checkpoints|overlays|report\.html)$/;
 
 const packageNames = [
   ...['similarity', 'losses', 'progressive', 'roi-processor', 'eval-metrics', 'ops', 'weights', 'encoders'],
   ...['datasets', 'backend', 'backend-torch', 'trainer', 'report'],
 ].map((name) => `@medalign/${name}`);
-const engineNames = ['core', 'backend-cpu', 'backend-wasm', 'node', 'node-gpu'].map((name) => `@tensorflow/tfjs-${name}`);
+const engineNames = ['core', 'backend-cpu', 'backend-wasm', 'node', 'node-gpu'].map(
+  (name) => `@tensorflow/tfjs-${name}`,
+);
 
 /**
  * The folder of one training run: what was run, where, and with what result.
@@ -129,7 +132,8 @@ function versions(names: string[]): Record<string, string> {
 
 function git(): { commit: string; modified: boolean } | null {
   try {
-    const run = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const run = (...args: string[]) =>
+      execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     return { commit: run('rev-parse', 'HEAD').trim(), modified: run('status', '--porcelain').trim() !== '' };
   } catch {
     return null;

@@ -8,14 +8,14 @@ import { exitCodeOf, exitCodes } from './errors';
  * main was given: main looks at `signal.aborted` after each step, saves a checkpoint and returns; the code is then 130 or
  * 143. A second signal ends the process at once.
  *
- * @param main gets the signal; may return an exit code of its own.
+ * @param main gets the signal; a number it returns is the exit code, anything else means 0.
  * @returns the exit code, also set as `process.exitCode`.
  * @example
  * const previous = process.exitCode;
  * await runMain(async (signal) => { if (signal.aborted) return; }); // 0
  * process.exitCode = previous;
  */
-export async function runMain(main: (signal: AbortSignal) => Promise<number | undefined | void>): Promise<number> {
+export async function runMain(main: (signal: AbortSignal) => Promise<unknown>): Promise<number> {
   const controller = new AbortController();
   let received: 'SIGINT' | 'SIGTERM' | undefined;
   const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
@@ -28,8 +28,8 @@ export async function runMain(main: (signal: AbortSignal) => Promise<number | un
   process.on('SIGTERM', onSignal);
   let code: number;
   try {
-    code = (await main(controller.signal)) ?? exitCodes.ok;
-    if (received) code = exitCodes[received];
+    const result = await main(controller.signal);
+    code = received ? exitCodes[received] : typeof result === 'number' ? result : exitCodes.ok;
   } catch (error) {
     // An error that only says "aborted" is the signal arriving; any other still has to be told.
     const aborted = received !== undefined && error instanceof Error && error.name === 'AbortError';

@@ -22,7 +22,11 @@ describe('ReduceLROnPlateau', () => {
   it.each(goldens.plateau)('cuts where PyTorch cuts: $options', ({ options, rates }) => {
     const plateau = new ReduceLROnPlateau(fromTorch(options));
     expect(rates.at(-1)).toBeLessThan(1);
-    expectClose(metrics.map((metric) => plateau.step(metric)), rates, 1e-12);
+    expectClose(
+      metrics.map((metric) => plateau.step(metric)),
+      rates,
+      1e-12,
+    );
   });
 
   it('goes on from a JSON state at any check', () => {
@@ -50,13 +54,21 @@ describe('ReduceLROnPlateau', () => {
 
 describe('schedules', () => {
   it('cosine and warm-up give the rates of CosineAnnealingLR and LinearLR', () => {
-    expectClose(goldens.cosine.map((_, step) => cosineDecay({ learningRate: 0.3, steps: 10, minimum: 0.05 })(step)), goldens.cosine, 1e-9);
-    const warmup = linearWarmup({ steps: 5, then: constantRate({ learningRate: 0.3 }) });
-    expectClose(goldens.warmup.map((_, step) => warmup(step)), goldens.warmup, 1e-9);
+    expectClose(
+      goldens.cosine.map((_, step) => cosineDecay({ learningRate: 0.3, steps: 10, minimum: 0.05 })(step)),
+      goldens.cosine,
+      1e-9,
+    );
+    const warmup = linearWarmup({ steps: 5, after: constantRate({ learningRate: 0.3 }) });
+    expectClose(
+      goldens.warmup.map((_, step) => warmup(step)),
+      goldens.warmup,
+      1e-9,
+    );
   });
 
   it('warm-up hands over without a jump and stays flat after the end', () => {
-    const schedule = linearWarmup({ steps: 2, then: cosineDecay({ learningRate: 1, steps: 2 }) });
+    const schedule = linearWarmup({ steps: 2, after: cosineDecay({ learningRate: 1, steps: 2 }) });
     expectClose([0, 1, 2, 3, 4, 99].map(schedule), [0.5, 1, 1, 0.5, 0, 0], 1e-12);
   });
 });

@@ -44,17 +44,17 @@ export function cosineDecay({
 /**
  * A straight climb to the first rate of another schedule, which then starts.
  *
- *     lr(s) = then(0) · (s + 1)/steps  for s < steps,   then(s − steps)  afterwards
+ *     lr(s) = after(0) · (s + 1)/steps  for s < steps,   after(s − steps)  afterwards
  *
  * Starts at `1/steps` of the rate rather than at 0, so that the first batch is not wasted (open_clip's choice).
  *
- * @param options `steps` ≥ 0 of warm-up, `then` what follows.
+ * @param options `steps` ≥ 0 of warm-up, `after` the schedule that follows.
  * @throws {OptionError} if `steps` is not a whole number.
  * @example
- * const schedule = linearWarmup({ steps: 4, then: constantRate({ learningRate: 1 }) });
+ * const schedule = linearWarmup({ steps: 4, after: constantRate({ learningRate: 1 }) });
  * [0, 1, 2, 3, 4].map(schedule) // [0.25, 0.5, 0.75, 1, 1]
  */
-export function linearWarmup({ steps, then }: { steps: number; then: Schedule }): Schedule {
+export function linearWarmup({ steps, after }: { steps: number; after: Schedule }): Schedule {
   checkNumber('steps', steps, { minimum: 0, integer: true });
-  return (step) => (step < steps ? (then(0) * (step + 1)) / steps : then(step - steps));
+  return (step) => (step < steps ? (after(0) * (step + 1)) / steps : after(step - steps));
 }

@@ -1,7 +1,7 @@
 import { checkNumber, OptionError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
-import { checkNamesAndShapes, once, type OptimizerState } from './adam';
-import type { Gradients, Parameters } from './gradients';
+import { checkNamesAndShapes, type OptimizerState, once } from './adam';
+import type { NamedGradients, NamedParameters } from './gradients';
 
 /**
  * Gradient descent with momentum, with PyTorch's numbers and state by parameter name.
@@ -20,13 +20,13 @@ import type { Gradients, Parameters } from './gradients';
 export class Sgd {
   /** Step size used by the next `step`; set it from a schedule. */
   learningRate: number;
-  readonly #parameters: Parameters;
+  readonly #parameters: NamedParameters;
   readonly #momentum: number;
   readonly #weightDecay: number;
   #velocities = new Map<string, tf.Tensor>();
 
   constructor(
-    parameters: Parameters,
+    parameters: NamedParameters,
     { learningRate, momentum = 0, weightDecay = 0 }: { learningRate: number; momentum?: number; weightDecay?: number },
   ) {
     this.learningRate = checkNumber('learningRate', learningRate, { minimum: 0 });
@@ -41,7 +41,7 @@ export class Sgd {
    * @param gradients by parameter name; not disposed.
    * @throws {OptionError} if a name is not one of the parameters; {ShapeError} if a shape differs.
    */
-  step(gradients: Gradients): void {
+  step(gradients: NamedGradients): void {
     checkNamesAndShapes('Sgd', this.#parameters, gradients);
     tf.tidy(() => {
       const scalar = once((value: number) => tf.scalar(value));

@@ -1,6 +1,6 @@
 import { OptionError, ShapeError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Parameters } from './gradients';
+import type { NamedParameters } from './gradients';
 
 /**
  * Puts `prefix.` before every name, to lay several maps into one checkpoint.
@@ -32,13 +32,18 @@ export function takePrefix<T>(prefix: string, map: Map<string, T>): Map<string, 
  * restoreParameters(new Map([['w', w]]), new Map([['w', tf.tensor1d([1, 2])]]));
  * w // [1, 2]
  */
-export function restoreParameters(parameters: Parameters, tensors: Map<string, tf.Tensor>): void {
+export function restoreParameters(parameters: NamedParameters, tensors: Map<string, tf.Tensor>): void {
   const missing = [...parameters.keys()].filter((name) => !tensors.has(name));
   const unknown = [...tensors.keys()].filter((name) => !parameters.has(name));
   const list = (names: string[]) => `${names.slice(0, 3).join(', ')}${names.length > 3 ? `, … (${names.length})` : ''}`;
   if (missing.length > 0 || unknown.length > 0) {
-    const said = [missing.length && `no tensor for ${list(missing)}`, unknown.length && `no parameter for ${list(unknown)}`];
-    throw new OptionError(`restoreParameters: ${said.filter(Boolean).join('; ')}: is it a checkpoint of another model?`);
+    const said = [
+      missing.length && `no tensor for ${list(missing)}`,
+      unknown.length && `no parameter for ${list(unknown)}`,
+    ];
+    throw new OptionError(
+      `restoreParameters: ${said.filter(Boolean).join('; ')}: is it a checkpoint of another model?`,
+    );
   }
   for (const [name, parameter] of parameters) {
     const { shape } = tensors.get(name)!;
