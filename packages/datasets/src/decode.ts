@@ -1,0 +1,72 @@
+import { open } from 'node:fs/promises';
+import { DataError, type ImageSource, type Raster } from './types';
+
+const LFS_HEAD = 'version https://git-lfs.github.com/spec/';
+
+/** Whether a file is a Git-LFS pointer: a short text in place of the data. */
+export async function isLfsPointer(path: string): Promise<boolean> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(LFS_HEAD.length), 0, LFS_HEAD.length, 0);
+    return buffer.toString('latin1', 0, bytesRead) === LFS_HEAD;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Why a file could not be read, in words that help. */
+async function reason(path: string, error: unknown): Promise<string> {
+  const pointer = await isLfsPointer(path).catch(() => false);
+  if (pointer) return 'it is a Git-LFS pointer, not an image. Fix: run `git lfs pull` where the data came from';
+  return (error as Error).message;
+}
+
+/** `sharp` is loaded on first use, so that the phantom and the transforms need nothing native. */
+async function decoder(path: string) {
+  const { default: sharp } = await import('sharp');
+  return sharp(path, { failOn: 'error' });
+}
+
+/** Width and height of an image file as it will be decoded, from its header alone. */
+export async function imageSize(path: string): Promise<{ width: number; height: number }> {
+  try {
+    const { autoOrient } = await (await decoder(path)).metadata();
+    return { width: autoOrient.width, height: autoOrient.height };
+  } catch (error) {
+    throw new DataError(`${path}: cannot read the image: ${await reason(path, error)}`);
+  }
+}
+
+/**
+ * Decodes an image file (JPEG, PNG, WebP, TIFF, GIF) on a thread of its own.
+ *
+ * Upright by its EXIF orientation; a palette becomes colours; CMYK becomes RGB; transparency is laid on black; 16 bits
+ * become `Float32Array` in 0…1 of the full 16-bit range, 8 bits `Uint8Array`. Grey stays one channel.
+ *
+ * @throws {DataError} naming the file and why: broken, truncated, missing, a Git-LFS pointer.
+ */
+export async function decodeImage(path: string): Promise<Raster> {
+  try {
+    const image = await decoder(path);
+    const { space, depth } = await image.metadata();
+    const grey = space === 'b-w' || space === 'grey16';
+    const wide = depth === 'ushort';
+    const upright = image.autoOrient().flatten({ background: '#000000' });
+    const target = grey ? (wide ? 'grey16' : 'b-w') : wide ? 'rgb16' : 'srgb';
+    const { data, info } = await upright
+      .toColourspace(target)
+      .raw({ depth: wide ? 'ushort' : 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = info;
+    if (!wide) return { data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), width, height, channels };
+    const values = new Uint16Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
+    return { data: Float32Array.from(values, (v) => v / 65535), width, height, channels };
+  } catch (error) {
+    throw new DataError(`${path}: cannot decode the image: ${await reason(path, error)}`);
+  }
+}
+
+/** The pixels of a sample's image, decoded if they are in a file. */
+export async function loadImage(image: ImageSource): Promise<Raster> {
+  return image.kind === 'file' ? decodeImage(image.path) : image;
+}

@@ -1,0 +1,75 @@
+import type { Random } from './random';
+import { DataError, type Raster } from './types';
+
+/**
+ * Grey or colour as asked: 1 → 3 channels by repetition, 3 → 1 by luma (0.299 R + 0.587 G + 0.114 B).
+ *
+ * @example
+ * toChannels({ data: Uint8Array.of(7, 9), width: 2, height: 1, channels: 1 }, 3).data; // [7, 7, 7, 9, 9, 9]
+ */
+export function toChannels(image: Raster, channels: 1 | 3): Raster {
+  if (image.channels === channels) return image;
+  const pixels = image.width * image.height;
+  const data =
+    image.data instanceof Uint8Array ? new Uint8Array(pixels * channels) : new Float32Array(pixels * channels);
+  if (channels === 3 && image.channels === 1) {
+    for (let i = 0; i < pixels; i++) data.fill(image.data[i]!, 3 * i, 3 * i + 3);
+  } else if (channels === 1 && image.channels === 3) {
+    const exact = image.data instanceof Uint8Array ? Math.round : (x: number) => x;
+    for (let i = 0; i < pixels; i++) {
+      const [r, g, b] = [image.data[3 * i]!, image.data[3 * i + 1]!, image.data[3 * i + 2]!];
+      data[i] = exact(0.299 * r + 0.587 * g + 0.114 * b);
+    }
+  } else {
+    throw new DataError(`toChannels: expected 1 or 3 channels, got ${image.channels} to turn into ${channels}`);
+  }
+  return { ...image, data, channels };
+}
+
+/** Small changes of exposure. None of them moves anything: left stays left, and boxes stay true. */
+export interface AugmentOptions {
+  /** Added to every pixel: uniform in ±brightness, full scale = 1. */
+  brightness?: number;
+  /** Multiplied around mid-grey: uniform in 1 ± contrast. */
+  contrast?: number;
+  /** Exponent: uniform in 1 ± gamma. */
+  gamma?: number;
+  /** Standard deviation of added pixel noise. */
+  noise?: number;
+}
+
+/** Changes pixels in 0…1 in place. */
+export type Augment = (pixels: Float32Array, random: Random) => void;
+
+/**
+ * Random exposure for training: brightness, contrast, gamma, noise. Nothing is flipped or turned, since a report says
+ * left and right. (Random crops come from `resizePadCrop`.)
+ *
+ * @param options each 0.1 by default, `noise` 0.01; 0 switches a part off.
+ * @returns a function for `batches({ augment })`.
+ * @example
+ * const pixels = Float32Array.of(0.2, 0.8);
+ * exposureJitter({ brightness: 0, contrast: 0, gamma: 0, noise: 0 })(pixels, randomStream(1));
+ * pixels; // [0.2, 0.8]
+ */
+export function exposureJitter({
+  brightness = 0.1,
+  contrast = 0.1,
+  gamma = 0.1,
+  noise = 0.01,
+}: AugmentOptions = {}): Augment {
+  for (const [name, value] of Object.entries({ brightness, contrast, gamma, noise })) {
+    if (!(value >= 0 && value < 1))
+      throw new DataError(`exposureJitter: ${name}: expected 0 <= ${name} < 1, got ${value}`);
+  }
+  return (pixels, random) => {
+    const shift = random.between(-brightness, brightness);
+    const slope = random.between(1 - contrast, 1 + contrast);
+    const exponent = random.between(1 - gamma, 1 + gamma);
+    for (let i = 0; i < pixels.length; i++) {
+      const value = (gamma === 0 ? pixels[i]! : pixels[i]! ** exponent) - 0.5;
+      const noisy = 0.5 + shift + slope * value + (noise === 0 ? 0 : noise * random.normal());
+      pixels[i] = Math.min(1, Math.max(0, noisy));
+    }
+  };
+}

@@ -1,0 +1,188 @@
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { randomStream } from './random';
+import { DataError, type Dataset, type Sample } from './types';
+
+/** The parts of a split. */
+export const splitNames = ['train', 'validation', 'test'] as const;
+export type SplitName = (typeof splitNames)[number];
+
+export interface SplitOptions {
+  /** Shares of the samples; they add up to 1. */
+  fractions?: Record<SplitName, number>;
+  seed?: number;
+  /** Lists of patient ids that are one person; added to the dataset's own list. */
+  together?: readonly (readonly string[])[];
+}
+
+/** Exactly which samples are in which part, and how that came about. */
+export interface SplitManifest {
+  format: 'medalign-split';
+  version: 1;
+  dataset: string;
+  options: { fractions: Record<SplitName, number>; seed: number; together: string[][] };
+  parts: Record<SplitName, { patients: number; samples: number; sha256: string; ids: string[] }>;
+}
+
+export type Split = Record<SplitName, Sample[]> & { manifest: SplitManifest };
+
+const sha256OfIds = (ids: readonly string[]) =>
+  createHash('sha256')
+    .update([...ids].sort().join('\n'))
+    .digest('hex');
+
+/** Patient id → one name for all ids of that person. */
+function persons(samples: readonly Sample[], together: readonly (readonly string[])[]): Map<string, string> {
+  const parent = new Map<string, string>();
+  const find = (id: string): string => {
+    const up = parent.get(id);
+    return up === undefined || up === id ? id : find(up);
+  };
+  for (const list of together) {
+    for (const id of list) {
+      const [a, b] = [find(list[0]!), find(id)].sort();
+      parent.set(b!, a!);
+    }
+  }
+  return new Map(samples.map(({ patientId }) => [patientId, find(patientId)]));
+}
+
+/**
+ * Splits a dataset so that no patient is in two parts.
+ *
+ * Patients, in an order that depends on the seed and their ids alone, go one by one to the part that lacks the most
+ * samples against its share. The order of the samples in the dataset changes nothing.
+ *
+ * @param dataset patients that the dataset knows to be one person (`dataset.together`) stay together.
+ * @param options `fractions` 0.8, 0.1, 0.1; `seed` 0; `together` further lists of ids.
+ * @returns samples of each part in the dataset's order, and the manifest to publish with a result.
+ * @throws {DataError} if the fractions do not add up to 1, two samples share an id, or a part would be empty.
+ * @example
+ * const set = phantomChest({ patients: 20, imagesPerPatient: [1, 1] });
+ * const { train, test, manifest } = splitByPatient(set, { seed: 7 });
+ * [train.length, test.length]; // [16, 2]
+ * manifest.parts.test.patients; // 2
+ */
+export function splitByPatient(
+  dataset: Dataset,
+  { fractions = { train: 0.8, validation: 0.1, test: 0.1 }, seed = 0, together = [] }: SplitOptions = {},
+): Split {
+  const shares = splitNames.map((name) => fractions[name] ?? 0);
+  const sum = shares.reduce((a, b) => a + b, 0);
+  if (shares.some((share) => !(share >= 0)) || Math.abs(sum - 1) > 1e-9) {
+    throw new DataError(
+      `splitByPatient: fractions: expected train, validation and test >= 0 that add up to 1, got ${shares.join(' + ')} = ${sum}`,
+    );
+  }
+  const lists = [...(dataset.together ?? []), ...together].map((list) => [...list]);
+  const personOf = persons(dataset.samples, lists);
+  const sizes = new Map<string, number>();
+  for (const { patientId } of dataset.samples) {
+    const person = personOf.get(patientId)!;
+    sizes.set(person, (sizes.get(person) ?? 0) + 1);
+  }
+  const order = randomStream(seed, 'split').shuffle([...sizes.keys()].sort());
+  const filled = [0, 0, 0];
+  const partOf = new Map<string, SplitName>();
+  let placed = 0;
+  for (const person of order) {
+    const size = sizes.get(person)!;
+    placed += size;
+    const lacking = shares.map((share, i) => (share === 0 ? Number.NEGATIVE_INFINITY : share * placed - filled[i]!));
+    const best = lacking.indexOf(Math.max(...lacking));
+    filled[best] = filled[best]! + size;
+    partOf.set(person, splitNames[best]!);
+  }
+  const parts = Object.fromEntries(
+    splitNames.map((name) => [name, dataset.samples.filter((s) => partOf.get(personOf.get(s.patientId)!) === name)]),
+  ) as Record<SplitName, Sample[]>;
+  splitNames.forEach((name, i) => {
+    if (shares[i]! > 0 && parts[name].length === 0) {
+      throw new DataError(
+        `splitByPatient: ${name} would be empty: ${sizes.size} patients cannot be split ${shares.join(' / ')}. ` +
+          'Fix: set its fraction to 0, or use more patients.',
+      );
+    }
+  });
+  return { ...parts, manifest: manifestOf(dataset, parts, { fractions, seed, together: lists }) };
+}
+
+function manifestOf(
+  dataset: Dataset,
+  parts: Record<SplitName, Sample[]>,
+  options: SplitManifest['options'],
+): SplitManifest {
+  const all = dataset.samples.map(({ id }) => id);
+  const twice = duplicate(all);
+  if (twice !== undefined)
+    throw new DataError(`${dataset.name}: two samples have the id '${twice}'; ids must be unique`);
+  const described = Object.fromEntries(
+    splitNames.map((name) => {
+      const ids = parts[name].map(({ id }) => id).sort();
+      const patients = new Set(parts[name].map(({ patientId }) => patientId)).size;
+      return [name, { patients, samples: ids.length, sha256: sha256OfIds(ids), ids }];
+    }),
+  ) as SplitManifest['parts'];
+  return { format: 'medalign-split', version: 1, dataset: dataset.name, options, parts: described };
+}
+
+function duplicate(ids: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  return ids.find((id) => seen.size === seen.add(id).size);
+}
+
+/** Writes a split's manifest as JSON, to be published with the results. */
+export async function writeManifest(path: string, manifest: SplitManifest): Promise<void> {
+  await writeFile(path, `${JSON.stringify(manifest, undefined, 2)}\n`);
+}
+
+/**
+ * Reads a manifest and checks it: format, version, and the sha256 of each part's ids.
+ *
+ * @throws {DataError} naming the file and what does not fit.
+ */
+export async function readManifest(path: string): Promise<SplitManifest> {
+  let manifest: SplitManifest;
+  try {
+    manifest = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new DataError(`${path}: expected a split manifest in JSON: ${(error as Error).message}`);
+  }
+  if (manifest.format !== 'medalign-split' || manifest.version !== 1) {
+    throw new DataError(
+      `${path}: expected format 'medalign-split' version 1, got '${manifest.format}' version ${manifest.version}`,
+    );
+  }
+  for (const name of splitNames) {
+    const part = manifest.parts[name];
+    if (sha256OfIds(part.ids) !== part.sha256) {
+      throw new DataError(`${path}: the ids of '${name}' do not match their sha256: the file was changed by hand`);
+    }
+  }
+  return manifest;
+}
+
+/**
+ * Splits a dataset as a manifest says, so that a published result can be repeated on the same samples.
+ *
+ * @throws {DataError} if an id of the manifest is not in the dataset, or a sample is not in the manifest.
+ */
+export function applyManifest(dataset: Dataset, manifest: SplitManifest): Split {
+  const samples = new Map(dataset.samples.map((sample) => [sample.id, sample]));
+  const parts = {} as Record<SplitName, Sample[]>;
+  for (const name of splitNames) {
+    const ids = new Set(manifest.parts[name].ids);
+    const missing = [...ids].filter((id) => !samples.has(id));
+    if (missing.length > 0) {
+      throw new DataError(
+        `${dataset.name}: ${missing.length} ids of the manifest's '${name}' are not in the dataset, such as ${missing.slice(0, 3).join(', ')}`,
+      );
+    }
+    parts[name] = dataset.samples.filter(({ id }) => ids.has(id));
+  }
+  const used = splitNames.reduce((sum, name) => sum + parts[name].length, 0);
+  if (used !== dataset.samples.length) {
+    throw new DataError(`${dataset.name}: ${dataset.samples.length} samples, but the manifest places ${used} of them`);
+  }
+  return { ...parts, manifest };
+}

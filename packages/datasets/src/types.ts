@@ -1,0 +1,81 @@
+/** A rectangle in pixels of the original image: left, top, width, height (COCO order). Fractions of a pixel are fine. */
+export interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** Decoded pixels, row by row, channels last. `Uint8Array` means 0…255, `Float32Array` means 0…1. */
+export interface Raster {
+  data: Uint8Array | Float32Array;
+  width: number;
+  height: number;
+  /** 1 (grey) or 3 (RGB). */
+  channels: number;
+}
+
+/** Where the pixels of a sample are: a file to decode when needed, or pixels already in memory. */
+export type ImageSource = { kind: 'file'; path: string } | ({ kind: 'pixels' } & Raster);
+
+/** One thing a report says about one place: the phrase, and where it is. */
+export interface Finding {
+  category: string;
+  /** The words of the report that describe this finding; they occur in `Sample.text` (ignoring case). */
+  phrase: string;
+  /** The smallest rectangle around all of the finding. */
+  box: Box;
+  /** One rectangle per separate part (bilateral edema has two); `[box]` where there is one. */
+  boxes: Box[];
+  /** 0 (barely there) … 1 (worst), where known. */
+  severity?: number;
+  /** Such as `right lower`; right is the patient's right, on the left of a frontal image. */
+  location?: string;
+  /** `[height, width]` of the original image, 1 = finding. */
+  mask?: Uint8Array;
+}
+
+/** A named anatomical region, such as a lung. */
+export interface Region {
+  name: string;
+  box: Box;
+}
+
+/** One image with its text, and whatever else is known about it. */
+export interface Sample {
+  id: string;
+  patientId: string;
+  studyId?: string;
+  image: ImageSource;
+  text: string;
+  findings?: Finding[];
+  regions?: Region[];
+  /** 1 = present, 0 = absent, −1 = uncertain; a name that is missing was not labelled. */
+  labels?: Record<string, number>;
+  /** The split the publisher put it in, if any. */
+  split?: string;
+  meta?: Record<string, unknown>;
+}
+
+/** Samples, and an account of every row that did not become one. */
+export interface Dataset {
+  name: string;
+  samples: Sample[];
+  counts: {
+    /** Rows found (images generated, for a phantom). */
+    rows: number;
+    /** `samples.length`. */
+    kept: number;
+    /** Reason → rows left out for it. `rows = kept + Σ dropped`. */
+    dropped: Record<string, number>;
+  };
+  /** Facts about this copy that a user should read: departures from the published counts, known duplicates. */
+  notes: string[];
+  /** Patient ids that belong to one person; splits keep each list together. */
+  together?: string[][];
+}
+
+/** Data on disk is not what it should be. The message names the file, what was expected, what came, and the fix. */
+export class DataError extends Error {
+  override readonly name = 'DataError';
+}
