@@ -1,1 +1,17 @@
-export {};
+export { ReportError } from './checks';
+export type {
+  Cell,
+  Column,
+  Curve,
+  Interval,
+  MapStyle,
+  Overlay,
+  OverlayGroup,
+  Refinement,
+  Report,
+  ReportBox,
+  ReportImage,
+  ReportMap,
+  ReportTable,
+} from './types';
+export { writeOverlay, writeReport } from './write';
