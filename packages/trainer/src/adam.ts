@@ -141,7 +141,7 @@ export class Adam {
     this.#moments = new Map(
       [...loaded].map(([name, { mean, square, steps }]) => [
         name,
-        { mean: tf.keep(mean.clone()), square: tf.keep(square.clone()), steps },
+        { mean: tf.keep(tf.clone(mean)), square: tf.keep(tf.clone(square)), steps },
       ]),
     );
     for (const { mean, square } of previous.values()) tf.dispose([mean, square]);

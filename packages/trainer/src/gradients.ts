@@ -8,7 +8,7 @@ export type NamedParameters = Map<string, tf.Variable>;
 export type NamedGradients = Map<string, tf.Tensor>;
 
 /** What the function under differentiation may return: the loss, or the loss with the terms that make it up. */
-export type Loss = tf.Scalar | { total: tf.Scalar; terms?: Record<string, tf.Tensor> };
+export type Loss = tf.Tensor | { total: tf.Tensor; terms?: Record<string, tf.Tensor> };
 
 /**
  * Value and gradients of a loss with respect to named parameters, in one forward and one backward pass.
@@ -43,7 +43,7 @@ export function valueAndGradients(
       checkGradients('valueAndGradients');
       const loss = f();
       for (const [name, term] of Object.entries((loss as { terms?: object }).terms ?? {})) {
-        terms[name] = tf.keep(term.clone());
+        terms[name] = tf.keep(tf.clone(term));
       }
       return checkScalar(loss instanceof tf.Tensor ? loss : loss.total);
     } catch (error) {
@@ -58,7 +58,7 @@ export function valueAndGradients(
     grads: (tf.Tensor | null | undefined)[];
   };
   for (const [name, kept] of Object.entries(terms)) {
-    terms[name] = kept.clone();
+    terms[name] = tf.clone(kept);
     kept.dispose();
   }
   const gradients: NamedGradients = new Map();
@@ -108,7 +108,7 @@ export function clipByGlobalNorm(
   const [norm, ...clipped] = tf.tidy(() => {
     const squares = [...gradients.values()].map((g) => tf.sum(tf.square(g)));
     const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
-    if (maxNorm === Number.POSITIVE_INFINITY) return [norm, ...[...gradients.values()].map((g) => g.clone())];
+    if (maxNorm === Number.POSITIVE_INFINITY) return [norm, ...[...gradients.values()].map((g) => tf.clone(g))];
     const scale = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
     return [norm, ...[...gradients.values()].map((g) => tf.mul(g, scale))];
   });
@@ -141,7 +141,7 @@ export class GradientAccumulator {
   add(gradients: NamedGradients): void {
     for (const [name, gradient] of gradients) {
       const before = this.#sums.get(name);
-      this.#sums.set(name, tf.keep(tf.tidy(() => (before ? tf.add(before, gradient) : gradient.clone()))));
+      this.#sums.set(name, tf.keep(tf.tidy(() => (before ? tf.add(before, gradient) : tf.clone(gradient)))));
       before?.dispose();
     }
     this.#count++;

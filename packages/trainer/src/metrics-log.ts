@@ -23,7 +23,7 @@ const nonFinite = ['NaN', 'Infinity', '-Infinity'];
  * const log = new MetricsLog(path, { resumeAfter: -1 });
  * log.write({ step: 1, loss: 0.5 });
  * log.write({ step: 2, loss: NaN });
- * readMetrics(path).map((line) => line.loss) // [0.5, null]
+ * readMetrics(path).map((line) => String(line.loss)) // ["0.5", "NaN"]
  */
 export class MetricsLog {
   readonly path: string;

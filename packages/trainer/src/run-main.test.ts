@@ -6,7 +6,10 @@ import { ConfigError, exitCodeOf, NonFiniteError, stopOnNonFinite } from './erro
 const program = fileURLToPath(new URL('./testing/program.ts', import.meta.url));
 
 /** Runs the program in a process of its own; sends signals when it says it is ready. */
-function run(what: string, { signals = [], debug = '' }: { signals?: NodeJS.Signals[]; debug?: string } = {}) {
+function run(
+  what: string,
+  { signals = [], pause = 0, debug = '' }: { signals?: NodeJS.Signals[]; pause?: number; debug?: string } = {},
+) {
   return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
     const env = { ...process.env, MEDALIGN_DEBUG: debug };
     const child = spawn(process.execPath, ['--conditions=@medalign/source', '--import', 'tsx', program, what], { env });
@@ -21,7 +24,7 @@ function run(what: string, { signals = [], debug = '' }: { signals?: NodeJS.Sign
     });
     child.stderr.on('data', (chunk) => {
       stderr += chunk;
-      if (stderr.includes('stopping after this step')) send();
+      if (stderr.includes('stopping after this step')) setTimeout(send, pause);
     });
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });
@@ -53,8 +56,17 @@ describe('runMain', () => {
     expect(stderr).toContain(`${signal}: stopping after this step`);
   });
 
+  it.concurrent('one Ctrl-C that arrives twice is one', async () => {
+    const { code, stdout } = await run('loop', { signals: ['SIGINT', 'SIGINT'] });
+    expect([code, stdout]).toEqual([130, 'ready\nsaved\n']);
+  });
+
+  it.concurrent('ends after an error though something is still open', async () => {
+    expect(await run('open')).toMatchObject({ code: 2, stderr: 'error: with a timer left open\n' });
+  });
+
   it.concurrent('a second signal ends a main that does not listen', async () => {
-    const { code, stdout } = await run('deaf', { signals: ['SIGINT', 'SIGINT'] });
+    const { code, stdout } = await run('deaf', { signals: ['SIGINT', 'SIGINT'], pause: 600 });
     expect(code).toBe(130);
     expect(stdout).toBe('ready\n');
   });

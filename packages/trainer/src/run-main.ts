@@ -6,7 +6,8 @@ import { exitCodeOf, exitCodes } from './errors';
  * An error is printed to stderr in one short line (with the stack if `MEDALIGN_DEBUG` is set) and becomes its code, see
  * `exitCodeOf`: 0 ok, 1 internal, 2 usage or configuration, 3 data, 4 engine, 5 non-finite loss. Ctrl-C (SIGINT) or SIGTERM aborts the `signal` that
  * main was given: main looks at `signal.aborted` after each step, saves a checkpoint and returns; the code is then 130 or
- * 143. A second signal ends the process at once.
+ * 143. A second signal ends the process at once. After an error, whatever is still open (workers, timers) is given two
+ * seconds.
  *
  * @param main gets the signal; a number it returns is the exit code, anything else means 0.
  * @returns the exit code, also set as `process.exitCode`.
@@ -18,9 +19,15 @@ import { exitCodeOf, exitCodes } from './errors';
 export async function runMain(main: (signal: AbortSignal) => Promise<unknown>): Promise<number> {
   const controller = new AbortController();
   let received: 'SIGINT' | 'SIGTERM' | undefined;
+  let receivedAt = 0;
   const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
-    if (received) process.exit(exitCodes[signal]);
+    if (received) {
+      // One Ctrl-C arrives several times: from the terminal, and passed on by npm and other parents.
+      if (performance.now() - receivedAt > 500) process.exit(exitCodes[signal]);
+      return;
+    }
     received = signal;
+    receivedAt = performance.now();
     process.stderr.write(`\n${signal}: stopping after this step; once more to stop at once\n`);
     controller.abort(new DOMException(`stopped by ${signal}`, 'AbortError'));
   };
@@ -40,6 +47,8 @@ export async function runMain(main: (signal: AbortSignal) => Promise<unknown>): 
     process.off('SIGTERM', onSignal);
   }
   process.exitCode = code;
+  // Does not hold the process by itself: it fires only if something else does.
+  if (code !== exitCodes.ok) setTimeout(() => process.exit(), 2000).unref();
   return code;
 }
 

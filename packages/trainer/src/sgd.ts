@@ -51,7 +51,7 @@ export class Sgd {
         const g = this.#weightDecay ? tf.add(gradient, tf.mul(w, scalar(this.#weightDecay))) : gradient;
         const velocity = before ? tf.add(tf.mul(before, scalar(this.#momentum)), g) : g;
         w.assign(tf.sub(w, tf.mul(velocity, scalar(this.learningRate))));
-        if (this.#momentum) this.#velocities.set(name, tf.keep(velocity.clone()));
+        if (this.#momentum) this.#velocities.set(name, tf.keep(tf.clone(velocity)));
         before?.dispose();
       }
     });
@@ -77,7 +77,7 @@ export class Sgd {
     }
     checkNamesAndShapes('Sgd.loadState', this.#parameters, loaded);
     const previous = this.#velocities;
-    this.#velocities = new Map([...loaded].map(([name, tensor]) => [name, tf.keep(tensor.clone())]));
+    this.#velocities = new Map([...loaded].map(([name, tensor]) => [name, tf.keep(tf.clone(tensor))]));
     tf.dispose([...previous.values()]);
     this.learningRate = values.learningRate;
   }

@@ -10,6 +10,10 @@ const programs: Record<string, (signal: AbortSignal) => Promise<void>> = {
   internal: async () => {
     throw new Error('oops');
   },
+  open: async () => {
+    setInterval(() => {}, 100);
+    throw new ConfigError('with a timer left open');
+  },
   loop: async (signal) => {
     process.stdout.write('ready\n');
     while (!signal.aborted) await wait(5);
