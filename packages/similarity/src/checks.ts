@@ -24,7 +24,8 @@ export type Dimensions = Map<string, { size: number; argument: string }>;
  * @example
  * const sizes = new Map();
  * checkShape('words', tf.zeros([2, 5, 8]), 'b l d', sizes);
- * checkShape('pixels', tf.zeros([2, 9, 8]), 'b p d', sizes); // fine: b = 2, d = 8
+ * checkShape('pixels', tf.zeros([2, 9, 8]), 'b p d', sizes);
+ * sizes.get('p').size; // 9
  */
 export function checkShape(argument: string, tensor: tf.Tensor, shape: string, dimensions: Dimensions = new Map()) {
   const letters = shape.split(' ').filter(Boolean);
