@@ -10,10 +10,14 @@ interface Settings {
 }
 
 /** log Σ exp over one axis, keeping it: `[c, 1]` or `[1, m]`. */
-function total(z: tf.Tensor, axis: number): tf.Tensor {
-  const peak = tf.max(z, axis, true);
-  return tf.add(tf.log(tf.sum(tf.exp(tf.sub(z, peak)), axis, true)), peak);
-}
+const total = (z: tf.Tensor, axis: number): tf.Tensor =>
+  tf.tidy(() => {
+    const peak = tf.max(z, axis, true);
+    return tf.add(tf.log(tf.sum(exponentials(z, peak), axis, true)), peak);
+  });
+
+/** exp(z − shift), holding one temporary of z's size and not two. */
+const exponentials = (z: tf.Tensor, shift: tf.Tensor): tf.Tensor => tf.tidy(() => tf.exp(tf.sub(z, shift)));
 
 /** log(exp a + exp b), for merging the columns' totals block by block. */
 function merge(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
@@ -133,10 +137,11 @@ export function infoNceOfUnitRows(u: tf.Tensor, v: tf.Tensor, temperature: tf.Sc
       const [part, dbNext] = tf.tidy(() => {
         const block = rowsOf(logits, start, size) as tf.Tensor2D;
         const z = tf.matMul(block, b as tf.Tensor2D, false, true);
-        const softmaxes = (values: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) => {
-          const byRow = tf.mul(rowsOf(f, start, size), tf.exp(tf.sub(values, rowsOf(rows, start, size))));
-          return weights.backward === 0 ? byRow : tf.add(byRow, tf.mul(g, tf.exp(tf.sub(values, columns))));
-        };
+        const softmaxes = (values: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) =>
+          tf.tidy(() => {
+            const byRow = tf.mul(rowsOf(f, start, size), exponentials(values, rowsOf(rows, start, size)));
+            return weights.backward === 0 ? byRow : tf.add(byRow, tf.mul(g, exponentials(values, columns)));
+          });
         let dz = softmaxes(z, row, column);
         if (on) {
           const zPositive = onlyPositives(z, rowsOf(on, start, size));

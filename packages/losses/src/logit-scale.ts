@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 const MAXIMUM = Math.log(100);
 
 /**
- * A learnable logit scale, stored as ln(1/τ) under the checkpoint name `logit_scale` (CLIP, open_clip).
+ * A learnable logit scale, stored as ln(1/τ); CLIP and open_clip call it `logit_scale` in their checkpoints.
  *
  * @param temperature the initial τ, in [0.01, 1].
  * @returns a trainable scalar Variable; give `temperatureFrom(variable)` to a loss.
@@ -17,12 +17,8 @@ const MAXIMUM = Math.log(100);
  */
 export function logitScale(temperature = 0.07): tf.Variable<tf.Rank.R0> {
   checkNumber('temperature', temperature, { minimum: 0.01, maximum: 1 });
-  return tf.tidy(() => tf.variable(tf.scalar(Math.log(1 / temperature)), true, uniqueName()));
+  return tf.tidy(() => tf.variable(tf.scalar(Math.log(1 / temperature)), true));
 }
-
-// tfjs registers variables by name, and a second model in the same process needs its own
-let created = 0;
-const uniqueName = () => (created++ === 0 ? 'logit_scale' : `logit_scale_${created - 1}`);
 
 /**
  * The temperature of a learnable log-scale s, clamped to [0, ln 100]:

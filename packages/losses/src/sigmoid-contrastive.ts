@@ -116,4 +116,8 @@ function ofUnitRows(
 }
 
 /** −log sigmoid(−x) without overflow: max(x, 0) + log1p(exp(−|x|)). */
-const softplus = (x: tf.Tensor) => tf.add(tf.relu(x), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
+const softplus = (x: tf.Tensor): tf.Tensor =>
+  tf.tidy(() => {
+    const small = tf.tidy(() => tf.exp(tf.neg(tf.abs(x))));
+    return tf.add(tf.relu(x), tf.log1p(small));
+  });

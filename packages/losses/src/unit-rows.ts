@@ -8,7 +8,7 @@ const EPSILON = 1e-12;
  */
 export function unitRows<T extends tf.Tensor>(x: T): T {
   return tf.customGrad((input, save) => {
-    const norm = tf.tidy(() => tf.maximum(tf.norm(input as tf.Tensor, 2, -1, true), EPSILON));
+    const norm = tf.tidy(() => tf.maximum(tf.sqrt(tf.sum(tf.square(input as tf.Tensor), -1, true)), EPSILON));
     const unit = tf.div(input as tf.Tensor, norm);
     (save as tf.GradSaveFunc)([unit, norm]);
     return {

@@ -1,0 +1,59 @@
+import { useBackend } from '@medalign/backend';
+import { expectClose, random } from '@medalign/testing';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, expect, it } from 'vitest';
+import { imageRegionLoss, infoNce, sigmoidContrastive } from './index';
+
+beforeAll(async () => {
+  await useBackend('wasm');
+});
+
+type Loss = (a: tf.Tensor, b: tf.Tensor, chunkSize?: number) => tf.Tensor;
+
+/** Value and gradients, and the most bytes of tensors that were alive on the way. */
+async function measure(loss: Loss, inputs: tf.Tensor[], chunkSize?: number) {
+  let values: tf.Tensor[] = [];
+  const start = tf.memory().numBytes;
+  const { peakBytes } = await tf.profile(() => {
+    const { value, grads } = tf.valueAndGrads((a, b) => loss(a!, b!, chunkSize) as tf.Scalar)(inputs);
+    values = [value, ...grads];
+  });
+  return { values, peak: peakBytes - start };
+}
+
+async function compare(loss: Loss, inputs: tf.Tensor[], chunkSize: number) {
+  const whole = await measure(loss, inputs);
+  const chunked = await measure(loss, inputs, chunkSize);
+  chunked.values.forEach((value, i) => {
+    expectClose(value, whole.values[i]!, 1e-6);
+  });
+  return { whole: whole.peak, chunked: chunked.peak };
+}
+
+const r = random(8);
+const n = 1024;
+const embeddings = () => [r.tensor([n, 16]), r.tensor([n, 16])];
+const matrix = 4 * n * n;
+
+it.each<[string, Loss]>([
+  ['infoNce', (a, b, chunkSize) => infoNce(a as tf.Tensor2D, b as tf.Tensor2D, { chunkSize })],
+  ['sigmoidContrastive', (a, b, chunkSize) => sigmoidContrastive(a as tf.Tensor2D, b as tf.Tensor2D, { chunkSize })],
+])('%s in chunks: the same numbers, and never an n × n matrix', async (_, loss) => {
+  const peak = await compare(loss, embeddings(), 32);
+  expect(peak.whole).toBeGreaterThan(2 * matrix);
+  expect(peak.chunked).toBeLessThan(matrix / 2);
+});
+
+it.each(['linear', 'softmax'] as const)('imageRegionLoss with %s attention in chunks', async (attention) => {
+  const [b, l, p, d] = [16, 12, 20, 16];
+  const loss: Loss = (w, v, chunkSize) =>
+    imageRegionLoss(w as tf.Tensor3D, v as tf.Tensor3D, { attention, chunkSize: chunkSize ?? b });
+  const peak = await compare(loss, [r.tensor([b, l, d]), r.tensor([b, p, d])], 1);
+  expect(peak.chunked).toBeLessThan(peak.whole / 2);
+  // linear attention never builds the word–pixel matrix of all pairs
+  if (attention === 'linear') {
+    const wide: Loss = (w, v) => imageRegionLoss(w as tf.Tensor3D, v as tf.Tensor3D, { chunkSize: 1 });
+    const { peak: bytes } = await measure(wide, [r.tensor([b, l, d]), r.tensor([b, 4000, d])]);
+    expect(bytes).toBeLessThan(4 * b * b * l * 4000);
+  }
+});

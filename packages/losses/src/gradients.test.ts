@@ -1,0 +1,37 @@
+import { checkGradient, onEveryEngine, random } from '@medalign/testing';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, it } from 'vitest';
+import * as losses from './index';
+
+type Loss = (...inputs: tf.Tensor[]) => tf.Tensor;
+const r = random(11);
+const shapes = { image: [3, 3], text: [3, 3], words: [2, 3, 3], pixels: [2, 4, 3] };
+const draw = (...names: (keyof typeof shapes)[]) => names.map((name) => r.tensor(shapes[name]));
+const scalars = (...values: number[]) => values.map((value) => tf.scalar(value));
+const wordMask = () => tf.tensor2d([[1, 1, 0], [1, 1, 1]]); // biome-ignore format: one row per report
+const positives = () => tf.tensor2d([[1, 1, 0], [0, 0, 0], [0, 1, 1]]); // biome-ignore format: a matrix
+
+/** Every differentiable input of every loss, in the order of the function's parameters. */
+const cases: [string, Loss, () => tf.Tensor[]][] = [
+  ['infoNce', (a, b, temperature) => losses.infoNce(a as never, b as never, { temperature }), () => [...draw('image', 'text'), ...scalars(0.5)]],
+  ['infoNce in chunks, with positives', (a, b, temperature) => losses.infoNce(a as never, b as never, { temperature, positives: positives(), chunkSize: 2 }), () => [...draw('image', 'text'), ...scalars(0.5)]],
+  ['infoNce row by row', (a, b, temperature) => losses.infoNce(a as never, b as never, { temperature, reduction: 'none', directions: 'mean' }), () => [...draw('image', 'text'), ...scalars(0.5)]],
+  ['sigmoidContrastive', (a, b, temperature, bias) => losses.sigmoidContrastive(a as never, b as never, { temperature, bias, chunkSize: 2 }), () => [...draw('image', 'text'), ...scalars(0.5, -1)]],
+  ['semanticMatchingLoss', (a, b, temperature) => losses.semanticMatchingLoss(a as never, b as never, { imageLabels: positives(), textLabels: positives(), temperature }), () => [...draw('image', 'text'), ...scalars(0.5)]],
+  ['softTargetContrastive', (a, b, temperature) => losses.softTargetContrastive(a as never, b as never, { temperature }), () => [...draw('image', 'text'), ...scalars(0.5)]],
+  ['wordRegionLoss', (v, w, temperature) => losses.wordRegionLoss(v as never, w as never, { temperature, wordMask: wordMask() }), () => [...draw('words', 'words'), ...scalars(0.5)]],
+  ['imageRegionLoss', (w, v, temperature, pixelWeights, projection) => losses.imageRegionLoss(w as never, v as never, { temperature, pixelWeights: pixelWeights as never, projection: projection as never, wordMask: wordMask(), attention: 'softmax', chunkSize: 1 }), () => [...draw('words', 'pixels'), ...scalars(0.8), tf.tensor2d([0.6, 0.8, 1, 0.7, 0.9, 0.5, 0.6, 0.7], [2, 4]), r.tensor([3, 3])]],
+  ['gloriaLocalLoss', (v, w, temperature) => losses.gloriaLocalLoss(v as never, w as never, { temperature, wordMask: wordMask() }), () => [...draw('pixels', 'words'), ...scalars(2)]],
+  ['tokenAlignmentLoss', (v, w, temperature) => losses.tokenAlignmentLoss(v as never, w as never, { temperature, attentionTemperature: 0.7, wordMask: wordMask() }), () => [...draw('pixels', 'words'), ...scalars(0.5)]],
+  ['filipLoss', (v, w, temperature) => losses.filipLoss(v as never, w as never, { temperature, wordMask: wordMask() }), () => [...draw('pixels', 'words'), ...scalars(0.5)]],
+  ['temperatureFrom', (s) => losses.temperatureFrom(s), () => scalars(1)],
+]; // biome-ignore format: a table
+
+onEveryEngine('finite differences', () => {
+  describe.each(cases)('%s', (_, loss, inputs) => {
+    it('agrees for every differentiable input', () =>
+      tf.tidy(() =>
+        checkGradient((...xs) => tf.sum(loss(...xs)) as tf.Scalar, inputs(), { step: 3e-3, tolerance: 6e-3 }),
+      ));
+  });
+});
