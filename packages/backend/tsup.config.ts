@@ -1,3 +1,16 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { library } from '../../tsup.base';
 
-export default library();
+// tfjs-core's bundled gradients are copied as they are: bundled again they triple in size, and gain a source map.
+const generated = 'generated/core-gradients.js';
+
+export default library({
+  entry: ['src/index.ts', 'src/gradients.ts'],
+  external: [`./${generated}`],
+  onSuccess: async () => {
+    const { prepare } = await import(new URL('../../tools/prepare.mjs', import.meta.url).href);
+    await prepare();
+    mkdirSync('dist/generated', { recursive: true });
+    copyFileSync(`src/${generated}`, `dist/${generated}`);
+  },
+});

@@ -1,8 +1,11 @@
 import { repairKernels } from '../kernels/repairs';
 import { registerConvolutionGradients } from './convolution';
+import { registerCpuFallbacks } from './fallback';
 import { registerMatMul } from './mat-mul';
+import { registerMoves } from './moves';
 import { registerPoolingGradients } from './pooling';
 import { registerSegmentSum } from './segment-sum';
+import { registerSum } from './sum';
 
 let registered = false;
 
@@ -14,5 +17,8 @@ export function registerWasmKernels(): void {
   registerMatMul();
   registerPoolingGradients();
   registerSegmentSum();
+  registerMoves();
+  registerSum();
   repairKernels('wasm');
+  registerCpuFallbacks();
 }

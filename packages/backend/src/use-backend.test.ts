@@ -1,0 +1,110 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { locate } from './engines/node';
+import { explain } from './engines/tensorflow';
+import { EngineError, useBackend } from './index';
+
+const home = process.cwd();
+// These tests are about packages that are not there; who has them installed tests them elsewhere.
+const bare = !['@medalign/backend-torch', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'].some(locate);
+const folders: string[] = [];
+
+/** Makes the program's folder one in which that package is installed. */
+function install(name: string, files: Record<string, string>) {
+  const folder = mkdtempSync(join(tmpdir(), 'medalign-'));
+  folders.push(folder);
+  const target = join(folder, 'node_modules', name);
+  mkdirSync(target, { recursive: true });
+  for (const [file, text] of Object.entries({ 'package.json': `{ "name": "${name}", "main": "index.js" }`, ...files }))
+    writeFileSync(join(target, file), text);
+  process.chdir(folder);
+}
+
+afterEach(() => {
+  process.chdir(home);
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+  if (tf.findBackendFactory('torch')) tf.removeBackend('torch');
+});
+
+const failure = (name: string) => useBackend(name).catch((error: unknown) => error) as Promise<EngineError>;
+
+describe('useBackend', () => {
+  it('starts the engine it was asked for, without a word', async () => {
+    const said = [vi.spyOn(console, 'warn'), vi.spyOn(console, 'error'), vi.spyOn(console, 'log')];
+    expect(await useBackend('cpu')).toEqual({ name: 'cpu', device: 'cpu', version: tf.version_core });
+    expect(tf.getBackend()).toBe('cpu');
+    expect(await useBackend('wasm')).toEqual({ name: 'wasm', device: 'cpu', version: tf.version_core });
+    expect(tf.getBackend()).toBe('wasm');
+    expect(tf.memory().numTensors).toBe(0);
+    for (const spy of said) expect(spy).not.toHaveBeenCalled();
+    vi.restoreAllMocks();
+  });
+
+  it.runIf(bare)("'auto' takes the best there is and says in one line why not a better one", async () => {
+    const lines: string[] = [];
+    expect((await useBackend('auto', { log: (line) => lines.push(line) })).name).toBe('wasm');
+    expect(lines).toEqual([`Engine: wasm ${tf.version_core} on cpu (torch: not installed; tensorflow: not installed)`]);
+  });
+
+  it.runIf(bare).each([
+    ['torch', 'npm install @medalign/backend-torch'],
+    ['cuda', 'npm install @medalign/backend-torch'],
+    ['tensorflow', 'npm install @tensorflow/tfjs-node'],
+    ['webgl', 'npm install @tensorflow/tfjs-backend-webgl'],
+    ['webgpu', 'npm install @tensorflow/tfjs-backend-webgpu'],
+    ['toString', "'auto', 'torch', 'cuda'"],
+  ])("refuses '%s' when it is not there, with the fix, and changes nothing", async (name, fix) => {
+    await useBackend('cpu');
+    const error = await failure(name);
+    expect(error).toBeInstanceOf(EngineError);
+    expect(error.engine).toBe(name);
+    expect(error.message).toContain(fix);
+    expect(tf.getBackend()).toBe('cpu');
+  });
+
+  it.runIf(bare)('says that tfjs-node lacks its native binding', async () => {
+    install('@tensorflow/tfjs-node', {
+      'index.js': `throw new Error('The Node.js native addon module (tfjs_binding.node) can not be found at path: x');`,
+    });
+    expect((await failure('tensorflow')).message).toContain('installed without its native binding');
+  });
+
+  it('names the Node version that broke tfjs-node, and keeps any other message', () => {
+    const removed = new TypeError('util_1.isNullOrUndefined is not a function');
+    expect(explain('@tensorflow/tfjs-node', removed, '24.1.0')).toContain('does not run on Node 24.1.0');
+    expect(explain('x', new Error('\nlibcudart.so.11 missing\nmore'))).toBe(
+      'x is installed but does not load: libcudart.so.11 missing',
+    );
+  });
+
+  const torch = (body: string) => ({
+    'package.json':
+      '{ "name": "@medalign/backend-torch", "type": "module", "exports": { "import": "./index.js", "default": "./index.js" } }',
+    'index.js': `export const registerTorch = async ({ device = 'cuda' }) => { ${body} };`,
+  });
+
+  it.runIf(bare)('uses @medalign/backend-torch from the program, on the device it has', async () => {
+    install('@medalign/backend-torch', torch(`globalThis.register(); return { device, version: '2.13.0' };`));
+    const Cpu = tf.findBackend('cpu').constructor as new () => tf.KernelBackend;
+    tf.copyRegisteredKernels('cpu', 'torch');
+    Object.assign(globalThis, { register: () => tf.registerBackend('torch', () => new Cpu()) });
+    vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const lines: string[] = [];
+    const engine = await useBackend('auto', { log: (line) => lines.push(line) });
+    expect(engine).toEqual({ name: 'torch', device: 'cuda', version: '2.13.0' });
+    expect(lines).toEqual(['Engine: torch 2.13.0 on cuda']);
+    expect(await useBackend('torch')).toMatchObject({ name: 'torch' });
+    await useBackend('cpu');
+    vi.restoreAllMocks();
+  });
+
+  it.runIf(bare)("repeats @medalign/backend-torch's own reason", async () => {
+    install('@medalign/backend-torch', torch(`throw new Error('no CUDA device; torch 2.13 is a CPU build');`));
+    const error = await failure('cuda');
+    expect(error.reason).toBe('no CUDA device; torch 2.13 is a CPU build');
+    expect(error.cause).toBeInstanceOf(Error);
+  });
+});

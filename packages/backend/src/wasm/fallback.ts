@@ -1,0 +1,38 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { addKernel, type WasmBackend } from './heap';
+
+// wasm has no complex64 at all, and Draw wants a page's canvas.
+const IMPOSSIBLE = new Set(['Complex', 'ComplexAbs', 'Draw', 'FFT', 'IFFT', 'Imag', 'Real']);
+
+/**
+ * Every other kernel that the cpu engine has and wasm lacks (Einsum, the gradients of depthwise convolution, ragged and
+ * string kernels): the inputs are read, the cpu kernel runs, the result is written back. The same numbers, at the
+ * cpu engine's speed. `tf.enableDebugMode()` says once for each when it happens.
+ */
+export function registerCpuFallbacks(): void {
+  for (const { kernelName, kernelFunc } of tf.getKernelsForBackend('cpu')) {
+    if (IMPOSSIBLE.has(kernelName)) continue;
+    let said = false;
+    addKernel(kernelName, ({ inputs, attrs, backend }) => {
+      if (!said && tf.env().getBool('DEBUG')) console.warn(`wasm: ${kernelName} runs on the cpu engine`);
+      said = true;
+      const cpu = tf.findBackend('cpu');
+      // Kernels with any number of inputs (Einsum) get them as an array.
+      const copies = (
+        Array.isArray(inputs)
+          ? inputs.map((tensor) => copy(backend, cpu, tensor))
+          : Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, copy(backend, cpu, tensor)]))
+      ) as Record<string, tf.TensorInfo>;
+      const result = kernelFunc({ inputs: copies as never, attrs: attrs as never, backend: cpu });
+      const results = Array.isArray(result) ? result : [result];
+      const outputs = results.map((tensor) => copy(cpu, backend, tensor));
+      for (const tensor of [...results, ...Object.values(copies)]) cpu.disposeData(tensor.dataId);
+      return Array.isArray(result) ? outputs : outputs[0]!;
+    });
+  }
+}
+
+function copy(from: tf.KernelBackend | WasmBackend, to: tf.KernelBackend, tensor: tf.TensorInfo): tf.TensorInfo {
+  const { shape, dtype } = tensor;
+  return { dataId: to.write(from.readSync(tensor.dataId), shape, dtype), shape, dtype };
+}
