@@ -9,7 +9,9 @@ export {
   ImageCache,
   type SkippedSample,
 } from './batches';
+export { type CovidChestxrayOptions, covidChestxray } from './covid-chestxray';
 export { decodeImage, imageSize, isLfsPointer, loadImage } from './decode';
+export { type PairColumn, type PairsOptions, pairsDataset } from './pairs';
 export { type PhantomOptions, phantomChest } from './phantom';
 export { type PhantomCategory, phantomCategories } from './phantom-lesions';
 export { type Augment, type AugmentOptions, exposureJitter, toChannels } from './pixels';
@@ -26,6 +28,7 @@ export {
   splitNames,
   writeManifest,
 } from './split';
+export { reportSections, sentences } from './text';
 export { type Placement, type ResizePadCropOptions, resizePadCrop, type Transform } from './transform';
 export {
   type Box,

@@ -185,7 +185,7 @@ function effusion(a: Anatomy, side: number, { severity }: Lesion, random: Random
     field: (x, y) => {
       const u = lateral(a, side, x);
       const surface = level + rise * (1 - (u / a.halfWidth) ** 3);
-      return smoothStep(y - surface, 0.009) * lungAt(a, side, x, y) * (1 - 0.6 * heartAt(a, x, y));
+      return smoothStep(y - surface, 0.009) * lungAt(a, side, x, y) * (1 - 0.95 * heartAt(a, x, y));
     },
     amplitude: 0.32 + 0.12 * severity,
     maskLevel: 0.45,

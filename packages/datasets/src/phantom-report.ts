@@ -31,7 +31,7 @@ const grades = [
 ] as const;
 const scale: Record<PhantomCategory, readonly (readonly (readonly string[])[])[]> = {
   Atelectasis: [grades],
-  Cardiomegaly: [grades],
+  Cardiomegaly: [[['mild', 'slight'], ['moderate'], ['severe', 'marked']]],
   Consolidation: [grades, sizes],
   Edema: [grades],
   'Lung Opacity': [sizes, [['faint', 'subtle'], ['moderate'], ['dense', 'pronounced']]],

@@ -1,0 +1,94 @@
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { applyManifest, type Dataset, readManifest, splitByPatient, splitNames, writeManifest } from './index';
+
+const dataset = (patients: string[], together?: string[][]): Dataset => ({
+  name: 'test',
+  samples: patients.map((patientId, i) => ({
+    id: `s${i}`,
+    patientId,
+    text: '',
+    image: { kind: 'file', path: `${i}.png` },
+  })),
+  counts: { rows: patients.length, kept: patients.length, dropped: {} },
+  notes: [],
+  together,
+});
+const ids = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`);
+
+describe('splitByPatient', () => {
+  it('never puts one person in two parts, and places every sample once', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 60, maxLength: 90 }),
+        fc.integer(),
+        (p, seed) => {
+          const set = dataset(
+            p.map((n) => `p${n}`),
+            [
+              ['p1', 'p2'],
+              ['p2', 'p3'],
+            ],
+          );
+          const split = splitByPatient(set, { fractions: { train: 0.5, validation: 0.25, test: 0.25 }, seed });
+          const person = (id: string) => (['p2', 'p3'].includes(id) ? 'p1' : id);
+          const people = splitNames.map((name) => new Set(split[name].map((s) => person(s.patientId))));
+          expect(people[0]!.size + people[1]!.size + people[2]!.size).toBe(new Set(p.map((n) => person(`p${n}`))).size);
+          expect(splitNames.flatMap((name) => split[name]).length).toBe(p.length);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('comes close to the shares, and depends on the seed but not on the order of samples', () => {
+    const set = dataset(ids(100));
+    const split = splitByPatient(set, { seed: 5 });
+    expect(splitNames.map((name) => split[name].length)).toEqual([80, 10, 10]);
+    const turned = { ...set, samples: [...set.samples].reverse() };
+    expect(splitByPatient(turned, { seed: 5 }).manifest).toEqual(split.manifest);
+    expect(splitByPatient(set, { seed: 6 }).manifest.parts).not.toEqual(split.manifest.parts);
+  });
+
+  it('keeps further lists together', () => {
+    const lists = [ids(100).slice(0, 40)];
+    for (let seed = 0; seed < 5; seed++) {
+      const split = splitByPatient(dataset(ids(100)), { seed, together: lists });
+      const where = splitNames.filter((name) => split[name].some((s) => lists[0]!.includes(s.patientId)));
+      expect(where.length).toBe(1);
+    }
+  });
+
+  it('writes a manifest that splits the same way again, and notices a changed one', async () => {
+    const path = join(await mkdtemp(join(tmpdir(), 'medalign-')), 'split.json');
+    const set = dataset(ids(30), [['p1', 'p2']]);
+    const split = splitByPatient(set, { seed: 2 });
+    await writeManifest(path, split.manifest);
+    const manifest = await readManifest(path);
+    expect(manifest).toEqual(split.manifest);
+    expect(applyManifest(set, manifest).test).toEqual(split.test);
+    expect(manifest.options).toEqual({
+      fractions: { train: 0.8, validation: 0.1, test: 0.1 },
+      seed: 2,
+      together: [['p1', 'p2']],
+    });
+    expect(() => applyManifest(dataset(ids(10)), manifest)).toThrow(
+      /ids of the manifest's 'train' are not in the dataset/,
+    );
+    expect(() => applyManifest(dataset(ids(31)), manifest)).toThrow(/31 samples, but the manifest places 30/);
+    await writeFile(path, (await readFile(path, 'utf8')).replace(/"s1"/, '"s99"'));
+    await expect(readManifest(path)).rejects.toThrow(/do not match their sha256/);
+  });
+
+  it('refuses fractions that do not add up, empty parts and double ids', () => {
+    const fractions = { train: 0.8, validation: 0.1, test: 0.2 };
+    expect(() => splitByPatient(dataset(ids(9)), { fractions })).toThrow(/add up to 1/);
+    expect(() => splitByPatient(dataset(['a', 'a', 'a']))).toThrow(/validation would be empty: 1 patients/);
+    const twice = dataset(ids(30));
+    twice.samples[3]!.id = 's1';
+    expect(() => splitByPatient(twice)).toThrow(/two samples have the id 's1'/);
+  });
+});
