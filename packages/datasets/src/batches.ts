@@ -52,7 +52,14 @@ export interface BatchOptions {
   cache?: ImageCache;
 }
 
-/** Decoded and resized images, kept until `maxBytes` are full; then nothing more is added. */
+/**
+ * Decoded and resized images, kept in memory until `maxBytes` (default 1 GiB) are full; then nothing more is added.
+ * For sets that fit: from the second epoch on nothing is decoded.
+ *
+ * @example
+ * const cache = new ImageCache(2 ** 28);
+ * cache.size; // 0
+ */
 export class ImageCache {
   private readonly entries = new Map<string, CachedImage>();
   private bytes = 0;
@@ -81,13 +88,26 @@ export interface CachedImage {
   height: number;
 }
 
-/** The order of an epoch: a permutation that depends on `(seed, epoch)` and the number of samples alone. */
+/**
+ * The order of an epoch: a permutation that depends on `(seed, epoch)` and the number of samples alone.
+ *
+ * @returns indices into the samples.
+ * @example
+ * epochOrder(4, { shuffle: false }); // [0, 1, 2, 3]
+ * epochOrder(100, { seed: 1, epoch: 5 }).length; // 100
+ */
 export function epochOrder(length: number, { seed = 0, epoch = 0, shuffle = true } = {}): Int32Array {
   const order = Array.from({ length }, (_, i) => i);
   return Int32Array.from(shuffle ? randomStream(seed, 'order', epoch).shuffle(order) : order);
 }
 
-/** How many batches an epoch has. */
+/**
+ * How many batches an epoch has, without starting it.
+ *
+ * @example
+ * batchCount(10, 4); // 3
+ * batchCount(10, 4, true); // 2
+ */
 export function batchCount(length: number, batchSize: number, dropLast = false): number {
   return dropLast ? Math.floor(length / batchSize) : Math.ceil(length / batchSize);
 }

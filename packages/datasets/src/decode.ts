@@ -3,7 +3,15 @@ import { DataError, type ImageSource, type Raster } from './types';
 
 const LFS_HEAD = 'version https://git-lfs.github.com/spec/';
 
-/** Whether a file is a Git-LFS pointer: a short text in place of the data. */
+/**
+ * Whether a file is a Git-LFS pointer: a short text in place of the data, left by a clone without `git lfs`.
+ *
+ * @example
+ * const { writeFile } = await import('node:fs/promises');
+ * const path = `${(await import('node:os')).tmpdir()}/pointer.png`;
+ * await writeFile(path, 'version https://git-lfs.github.com/spec/v1\n');
+ * await isLfsPointer(path); // true
+ */
 export async function isLfsPointer(path: string): Promise<boolean> {
   const file = await open(path, 'r');
   try {
@@ -27,7 +35,11 @@ async function decoder(path: string) {
   return sharp(path, { failOn: 'error' });
 }
 
-/** Width and height of an image file as it will be decoded, from its header alone. */
+/**
+ * Width and height of an image file as it will be decoded (upright), from its header alone.
+ *
+ * @throws {DataError} naming the file and why it cannot be read.
+ */
 export async function imageSize(path: string): Promise<{ width: number; height: number }> {
   try {
     const { autoOrient } = await (await decoder(path)).metadata();
@@ -66,7 +78,14 @@ export async function decodeImage(path: string): Promise<Raster> {
   }
 }
 
-/** The pixels of a sample's image, decoded if they are in a file. */
+/**
+ * The pixels of a sample's image, decoded if they are in a file.
+ *
+ * @throws {DataError} as `decodeImage`.
+ * @example
+ * const { samples } = phantomChest({ patients: 1 });
+ * (await loadImage(samples[0].image)).width; // 64
+ */
 export async function loadImage(image: ImageSource): Promise<Raster> {
   return image.kind === 'file' ? decodeImage(image.path) : image;
 }

@@ -97,6 +97,14 @@ function readLabels(value: unknown): Record<string, number> | undefined {
  * `allowMissingImages` false.
  * @throws {DataError} naming the file, the row and what is wrong: a missing column with the nearest name found, a
  * missing image, a broken box, two rows with one id.
+ * @example
+ * const { mkdtemp, writeFile } = await import('node:fs/promises');
+ * const folder = await mkdtemp(`${(await import('node:os')).tmpdir()}/pairs-`);
+ * await writeFile(`${folder}/a.png`, '');
+ * await writeFile(`${folder}/pairs.csv`, 'image,text,label\na.png,Clear lungs.,normal\n');
+ * const { samples } = await pairsDataset(`${folder}/pairs.csv`);
+ * samples[0].text; // "Clear lungs."
+ * samples[0].labels; // {"normal": 1}
  */
 export async function pairsDataset(path: string, options: PairsOptions = {}): Promise<Dataset> {
   const { imageFolder = dirname(path), columns = {}, allowMissingImages = false } = options;

@@ -131,7 +131,15 @@ function duplicate(ids: readonly string[]): string | undefined {
   return ids.find((id) => seen.size === seen.add(id).size);
 }
 
-/** Writes a split's manifest as JSON, to be published with the results. */
+/**
+ * Writes a split's manifest as JSON, to be published with the results.
+ *
+ * @example
+ * const { manifest } = splitByPatient(phantomChest({ patients: 20 }));
+ * const path = `${(await import('node:os')).tmpdir()}/split.json`;
+ * await writeManifest(path, manifest);
+ * (await readManifest(path)).version; // 1
+ */
 export async function writeManifest(path: string, manifest: SplitManifest): Promise<void> {
   await writeFile(path, `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
@@ -166,6 +174,10 @@ export async function readManifest(path: string): Promise<SplitManifest> {
  * Splits a dataset as a manifest says, so that a published result can be repeated on the same samples.
  *
  * @throws {DataError} if an id of the manifest is not in the dataset, or a sample is not in the manifest.
+ * @example
+ * const set = phantomChest({ patients: 20 });
+ * const { test, manifest } = splitByPatient(set);
+ * applyManifest(set, manifest).test.length - test.length; // 0
  */
 export function applyManifest(dataset: Dataset, manifest: SplitManifest): Split {
   const samples = new Map(dataset.samples.map((sample) => [sample.id, sample]));
