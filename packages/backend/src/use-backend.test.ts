@@ -36,9 +36,11 @@ describe('useBackend', () => {
     const said = [vi.spyOn(console, 'warn'), vi.spyOn(console, 'error'), vi.spyOn(console, 'log')];
     expect(await useBackend('cpu')).toEqual({ name: 'cpu', device: 'cpu', version: tf.version_core });
     expect(tf.getBackend()).toBe('cpu');
+    const listeners = process.listenerCount('uncaughtException');
     expect(await useBackend('wasm')).toEqual({ name: 'wasm', device: 'cpu', version: tf.version_core });
     expect(tf.getBackend()).toBe('wasm');
     expect(tf.memory().numTensors).toBe(0);
+    expect(process.listenerCount('uncaughtException')).toBe(listeners);
     for (const spy of said) expect(spy).not.toHaveBeenCalled();
     vi.restoreAllMocks();
   });

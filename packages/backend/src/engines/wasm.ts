@@ -9,12 +9,13 @@ export async function useWasm({ wasmPaths }: UseBackendOptions): Promise<Engine>
   const paths = wasmPaths ?? folderInNode();
   if (paths) setWasmPaths(paths);
   registerWasmKernels();
+  const restore = keepProcessListeners();
   await activate(
     'wasm',
     inNode()
       ? 'npm install @tensorflow/tfjs-backend-wasm'
       : "serve the .wasm files of @tensorflow/tfjs-backend-wasm/dist and name that folder: useBackend('wasm', { wasmPaths: '/wasm/' })",
-  );
+  ).finally(restore);
   return { name: 'wasm', device: 'cpu', version: version_wasm };
 }
 
@@ -22,4 +23,18 @@ export async function useWasm({ wasmPaths }: UseBackendOptions): Promise<Engine>
 function folderInNode(): string | undefined {
   const main = inNode() ? locate('@tensorflow/tfjs-backend-wasm') : undefined;
   return main?.replace(/[^/\\]*$/, '');
+}
+
+// The compiled module catches every uncaught error of the program only to throw it again, so that Node prints the
+// module's one line of 100 kB before the error's message.
+function keepProcessListeners(): () => void {
+  if (!inNode()) return () => {};
+  const events = ['uncaughtException', 'unhandledRejection'];
+  const before = events.map((event) => process.listeners(event as 'uncaughtException'));
+  return () =>
+    events.forEach((event, i) => {
+      for (const listener of process.listeners(event as 'uncaughtException')) {
+        if (!before[i]!.includes(listener)) process.removeListener(event, listener);
+      }
+    });
 }

@@ -12,7 +12,7 @@ import {
 import { swapLastTwo } from './transpose';
 
 /** From about this many multiply–adds per matrix, setting up one fast product per matrix pays for itself. */
-const WORTH_A_FAST_PRODUCT = 1 << 18;
+const WORTH_A_FAST_PRODUCT = 1 << 14;
 
 /**
  * tfjs-wasm multiplies fast (XNNPACK) only when both batches are 1 and nothing is transposed; everything else runs

@@ -8,6 +8,7 @@ const x = () => random(1).tensor<tf.Rank.R4>([2, 5, 4, 6]);
 const y = () => random(2).tensor<tf.Rank.R4>([2, 5, 4, 6]);
 const flat = () => tf.reshape(x(), [8, 30]) as tf.Tensor2D;
 const positive = () => tf.add(tf.abs(x()), 0.1);
+const withNaN = () => tf.sqrt(x());
 const index = () => tf.tensor1d([3, 0, 3], 'int32');
 
 const operations: Record<keyof typeof tolerances, () => tf.Tensor> = {
@@ -34,6 +35,9 @@ const operations: Record<keyof typeof tolerances, () => tf.Tensor> = {
   add: () => tf.add(x(), tf.slice(y(), [0, 0, 0, 0], [1, 1, 4, 6])),
   div: () => tf.div(x(), positive()),
   maximum: () => tf.maximum(x(), y()),
+  maximumOfNumber: () => tf.maximum(0.5, withNaN()),
+  minimum: () => tf.minimum(withNaN(), y()),
+  minimumBroadcast: () => tf.minimum(x(), tf.slice(y(), [0, 0, 0, 0], [1, 1, 4, 6])),
   clip: () => tf.clipByValue(x(), -0.5, 0.5),
   where: () => tf.where(tf.greater(x(), y()), x(), y()),
   logical: () => tf.logicalOr(tf.logicalNot(tf.greater(x(), 0)), tf.lessEqual(y(), 0)),
@@ -43,6 +47,8 @@ const operations: Record<keyof typeof tolerances, () => tf.Tensor> = {
   sumLeadingKept: () => tf.sum(x(), [1, 0], true),
   sumLast: () => tf.sum(x(), -1),
   sumMiddle: () => tf.sum(x(), [1, 2], true),
+  meanLeading: () => tf.mean(x(), [0, 1]),
+  meanMiddle: () => tf.mean(x(), [1, 2], true),
   mean: () => tf.mean(x(), [0, 2]),
   max: () => tf.max(x(), 1),
   argMax: () => tf.argMax(x(), 3),

@@ -1,11 +1,12 @@
 import { repairKernels } from '../kernels/repairs';
 import { registerConvolutionGradients } from './convolution';
+import { registerExtremes } from './extremes';
 import { registerCpuFallbacks } from './fallback';
 import { registerMatMul } from './mat-mul';
 import { registerMoves } from './moves';
 import { registerPoolingGradients } from './pooling';
 import { registerSegmentSum } from './segment-sum';
-import { registerSum } from './sum';
+import { registerSums } from './sum';
 
 let registered = false;
 
@@ -18,7 +19,8 @@ export function registerWasmKernels(): void {
   registerPoolingGradients();
   registerSegmentSum();
   registerMoves();
-  registerSum();
+  registerExtremes();
+  registerSums();
   repairKernels('wasm');
   registerCpuFallbacks();
 }

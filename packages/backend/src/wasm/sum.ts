@@ -1,25 +1,38 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { allocate, replaceKernel, view } from './heap';
+import { allocate, type KernelCall, replaceKernel, view } from './heap';
 
 /**
- * Sum over leading axes (a bias's or a batch norm's gradient), added up in double precision without the transposed
- * copy that tfjs-wasm makes first: 3 ms against 8 ms for `[32, 32, 32, 32]` to `[32]`.
+ * Sum and Mean over leading or middle axes (batch norm, a bias's gradient, pooling over an image), added up in double
+ * precision without the transposed copy that tfjs-wasm makes first: 3 ms against 8 ms for `[32, 32, 32, 32]` to `[32]`.
  */
-export function registerSum(): void {
-  replaceKernel('Sum', (call, original) => {
-    const x = call.inputs.x!;
-    const axes = tf.util.parseAxisParam(call.attrs.axis as number | number[], x.shape);
-    const leading = axes.length < x.shape.length && [...axes].sort((a, b) => a - b).every((axis, i) => axis === i);
-    if (!leading || x.dtype !== 'float32') return original(call);
-    const { backend } = call;
-    const kept = x.shape.slice(axes.length);
-    const out = allocate(backend, call.attrs.keepDims ? [...axes.map(() => 1), ...kept] : kept);
-    const values = view(backend, x);
-    const sums = new Float64Array(tf.util.sizeFromShape(kept));
-    for (let i = 0; i < values.length; ) {
-      for (let k = 0; k < sums.length; k++, i++) sums[k]! += values[i]!;
+export function registerSums(): void {
+  for (const name of ['Sum', 'Mean']) {
+    replaceKernel(name, (call, original) => sumNeighbours(call, name === 'Mean') ?? original(call));
+  }
+}
+
+function sumNeighbours({ inputs, attrs, backend }: KernelCall, mean: boolean): tf.TensorInfo | undefined {
+  const x = inputs.x!;
+  const axes = tf.util.parseAxisParam(attrs.axis as number | number[], x.shape).sort((a, b) => a - b);
+  const first = axes[0] ?? 0;
+  const after = first + axes.length;
+  if (x.dtype !== 'float32' || after >= x.shape.length || axes.some((axis, i) => axis !== first + i)) return undefined;
+  const outer = tf.util.sizeFromShape(x.shape.slice(0, first));
+  const terms = tf.util.sizeFromShape(x.shape.slice(first, after));
+  const inner = tf.util.sizeFromShape(x.shape.slice(after));
+  const shape = attrs.keepDims
+    ? x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
+    : [...x.shape.slice(0, first), ...x.shape.slice(after)];
+  const out = allocate(backend, shape);
+  const values = view(backend, x);
+  const to = view(backend, out);
+  const sums = new Float64Array(inner);
+  for (let o = 0, i = 0; o < outer; o++) {
+    sums.fill(0);
+    for (let t = 0; t < terms; t++) {
+      for (let k = 0; k < inner; k++, i++) sums[k]! += values[i]!;
     }
-    view(backend, out).set(sums);
-    return out;
-  });
+    for (let k = 0; k < inner; k++) to[o * inner + k] = mean ? sums[k]! / terms : sums[k]!;
+  }
+  return out;
 }
