@@ -1,6 +1,9 @@
+export { type Accuracy, accuracy, imageAccuracy } from './accuracy';
+export { type Auroc, auroc, type MacroAuroc, macroAuroc } from './auroc';
 export { type Bootstrap, type BootstrapOptions, bootstrap, type PairedBootstrap, pairedBootstrap } from './bootstrap';
 export { type Mask, type Matrix, MetricError, type Numbers } from './checks';
 export { type ContrastToNoise, contrastToNoise } from './contrast-to-noise';
+export { type FewShotProbe, fewShotProbe, type LabelledFeatures } from './few-shot';
 export {
   type CategorySummary,
   type GroundingRecord,
@@ -8,7 +11,11 @@ export {
   type MetricSummary,
   summarizeGrounding,
 } from './grounding';
+export { type LogisticRegression, logisticRegression } from './logistic-regression';
 export { type Box, boxMask, resizeMap, type SizedMap } from './maps';
+export { type MeanIoU, meanIoU } from './mean-iou';
+export { type MetricInfo, metricInfo } from './metric-info';
+export { dice, intersectionOverUnion, type Overlap, pixelAccuracy } from './overlap';
 export { type PointingGame, pointingGame } from './pointing-game';
 export { type DirectedRecall, type Id, type PrecisionAtK, precisionAtK, type RecallAtK, recallAtK } from './retrieval';
 export {
@@ -19,3 +26,7 @@ export {
   specificity,
   summarizeSpecificity,
 } from './specificity';
+export { type ChosenThreshold, thresholdFromValidation } from './threshold';
+export { type VqaAccuracy, type VqaRecord, vqaAccuracy } from './vqa';
+export { type WrongPhraseControl, wrongPhraseControl } from './wrong-phrase';
+export { type PromptEnsemble, promptEnsemble, type ZeroShotScores, zeroShotScores } from './zero-shot';

@@ -77,9 +77,9 @@ export function renderBoxes(
 }
 
 function boxLabel(box: ReportBox, color: string, size: number, image: { width: number; height: number }): Html {
-  const most = Math.max(1, Math.floor((image.width - size) / (0.56 * size)));
+  const most = Math.max(1, Math.floor((image.width - size) / (0.53 * size)));
   const text = box.label.length > most ? `${box.label.slice(0, most - 1)}…` : box.label;
-  const [width, height] = [text.length * 0.56 * size + 0.5 * size, 1.3 * size];
+  const [width, height] = [text.length * 0.53 * size + 0.5 * size, 1.3 * size];
   const x = Math.max(0, Math.min(box.x, image.width - width));
   const above = box.y - height;
   const below = box.y + box.height;
@@ -96,7 +96,7 @@ function colorBar({ low, high, unknown }: ColoredMap, { colors = 'sequential' }:
     low === high
       ? html`<span>constant ${formatNumber(low)}</span>`
       : html`${end(low)}${colors === 'diverging' && html`<span>0</span>`}${end(high)}`;
-  return html`<div class="colorbar">${bar}<div class="ends">${ends}</div>${unknown > 0 && html`<p class="muted">Grey: not seen by the model.</p>`}</div>`;
+  return html`<div class="colorbar">${low < high && bar}<div class="ends">${ends}</div>${unknown > 0 && html`<p class="muted">Grey: not seen by the model.</p>`}</div>`;
 }
 
 function gradient(name: string, samples: readonly string[]): Html {
