@@ -31,7 +31,7 @@ async function compare(loss: Loss, inputs: tf.Tensor[], chunkSize: number) {
 }
 
 const r = random(8);
-const n = 1024;
+const n = 768;
 const embeddings = () => [r.tensor([n, 16]), r.tensor([n, 16])];
 const matrix = 4 * n * n;
 

@@ -202,3 +202,10 @@ onEveryEngine('edges and properties', () => {
     expect(() => run(tf.zeros([3, 3]))).toThrow(/keywordMask: expected at least one keyword/);
   });
 });
+
+it('has the type of its reduction', () => {
+  const x = tf.ones([2, 2]) as Matrix;
+  const scalar: tf.Scalar = infoNce(x, x);
+  const rows: tf.Tensor1D = infoNce(x, x, { reduction: 'none' });
+  expect([scalar.rank, rows.rank]).toEqual([0, 1]);
+});

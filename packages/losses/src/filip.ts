@@ -7,16 +7,17 @@ import {
   type Directions,
   directionWeights,
   type Learnable,
+  type Reduced,
   type Reduction,
 } from './options';
 import { keywordWeights, tokenMask } from './tokens';
 
-export interface FilipOptions {
+export interface FilipOptions<R extends Reduction = Reduction> {
   patchMask?: tf.Tensor2D;
   wordMask?: tf.Tensor2D;
   temperature?: Learnable;
   directions?: Directions;
-  reduction?: Reduction;
+  reduction?: R;
 }
 
 /**
@@ -38,11 +39,11 @@ export interface FilipOptions {
  * await filipLoss(x, x, { temperature: 1 }).data(); // 0.3133
  * @see Yao et al. 2022, FILIP, arXiv 2111.07783
  */
-export function filipLoss(
+export function filipLoss<R extends Reduction = 'mean'>(
   patches: tf.Tensor3D,
   words: tf.Tensor3D,
-  { patchMask, wordMask, temperature = 0.07, directions = 'mean', reduction = 'mean' }: FilipOptions = {},
-): tf.Tensor {
+  { patchMask, wordMask, temperature = 0.07, directions = 'mean', reduction = 'mean' as R }: FilipOptions<R> = {},
+): Reduced<R> {
   checkGradients('filipLoss');
   const sizes = checkShape('words', words, 'b l d', checkShape('patches', patches, 'b p d'));
   if (patchMask) checkShape('patchMask', patchMask, 'b p', sizes);
@@ -50,7 +51,8 @@ export function filipLoss(
   const weights = directionWeights(directions);
   return tf.tidy(() => {
     const tau = asTemperature('temperature', temperature);
-    const { has } = keywordWeights(undefined, tokenMask('wordMask', wordMask, 'b l', sizes), sizes);
+    const on = tokenMask('wordMask', wordMask, 'b l', sizes);
+    const { has } = keywordWeights(undefined, on, sizes, wordMask && 'wordMask');
     const imageToText = lateInteraction(patches, words, { maskA: patchMask, maskB: wordMask });
     const textToImage = lateInteraction(words, patches, { maskA: wordMask, maskB: patchMask });
     return matchingLoss({

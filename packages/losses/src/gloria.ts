@@ -1,6 +1,6 @@
 import { checkGradients, checkNumber, checkShape, maskedSoftmax } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
-import { asCounts, constant, isOn } from './constant';
+import { asCounts, isOn } from './constant';
 import { logSumExp } from './log-sum-exp';
 import { matchingLoss } from './matching';
 import {
@@ -10,20 +10,21 @@ import {
   type Directions,
   directionWeights,
   type Learnable,
+  type Reduced,
   type Reduction,
 } from './options';
 import { attendedCosines, type Cosines, imagesPerBlock, overImages } from './over-images';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
-export interface GloriaLocalOptions {
+export interface GloriaLocalOptions<R extends Reduction = Reduction> {
   wordMask?: tf.Tensor2D;
   pixelMask?: tf.Tensor2D;
   temperature?: Learnable;
   attentionTemperature?: number;
   aggregationTemperature?: number;
   directions?: Directions;
-  reduction?: Reduction;
+  reduction?: R;
   chunkSize?: number;
 }
 
@@ -48,7 +49,7 @@ export interface GloriaLocalOptions {
  * await gloriaLocalLoss(x, x, { temperature: 5, directions: 'mean' }).data(); // 0.3133
  * @see Huang et al. 2021, GLoRIA, ICCV
  */
-export function gloriaLocalLoss(
+export function gloriaLocalLoss<R extends Reduction = 'mean'>(
   pixels: tf.Tensor3D,
   words: tf.Tensor3D,
   {
@@ -58,10 +59,10 @@ export function gloriaLocalLoss(
     attentionTemperature = 0.25,
     aggregationTemperature = 0.2,
     directions = 'sum',
-    reduction = 'mean',
+    reduction = 'mean' as R,
     chunkSize,
-  }: GloriaLocalOptions = {},
-): tf.Tensor {
+  }: GloriaLocalOptions<R> = {},
+): Reduced<R> {
   checkGradients('gloriaLocalLoss');
   const sizes = checkShape('words', words, 'b l d', checkShape('pixels', pixels, 'b p d'));
   if (pixelMask) checkShape('pixelMask', pixelMask, 'b p', sizes);
@@ -74,17 +75,15 @@ export function gloriaLocalLoss(
 
   return tf.tidy(() => {
     const on = tokenMask('wordMask', wordMask, 'b l', sizes);
-    const { has } = keywordWeights(undefined, on, sizes);
+    const { has } = keywordWeights(undefined, on, sizes, wordMask && 'wordMask');
     const pixelsOn = pixelMask && (isOn(pixelMask) as tf.Tensor2D);
     const queries = tf.reshape(keepOn(words, wordMask && on), [b * l, d]) as tf.Tensor2D;
     const values = keepOn(pixels, pixelsOn);
-    // kept beyond this scope by the recomputation, so a closure over a tensor of it would find it disposed
-    const validWords = Uint8Array.from(on.dataSync());
     const cosines = overImages(
-      { queries, units: unitRows(queries) },
+      { queries, units: unitRows(queries), wordMask: wordMask && (asCounts(on) as tf.Tensor2D) },
       { values, keys: values, mask: pixelsOn && (asCounts(pixelsOn) as tf.Tensor2D) },
       perBlock,
-      attending([b, l], validWords, attentionTemperature),
+      attending([b, l], attentionTemperature),
     );
     const scaled = tf.div(tf.reshape(cosines, [b, l, b]), aggregationTemperature);
     const scores = tf.where(tf.expandDims(has, 1), logSumExp(scaled, 1, tf.expandDims(on, 2)), 0);
@@ -94,11 +93,11 @@ export function gloriaLocalLoss(
 }
 
 const attending =
-  ([b, l]: [number, number], validWords: Uint8Array, temperature: number): Cosines =>
-  ({ queries, units }, block) => {
+  ([b, l]: [number, number], temperature: number): Cosines =>
+  ({ queries, units, wordMask }, block) => {
     const [c, p, d] = block.values.shape;
     const similarity = tf.matMul(tf.reshape(block.keys, [c * p, d]) as tf.Tensor2D, queries, false, true);
-    const on = constant(() => tf.tensor(validWords, [1, b, l], 'bool'));
+    const on = wordMask && isOn(tf.expandDims(wordMask, 0));
     const overWords = tf.reshape(maskedSoftmax(tf.reshape(similarity, [c * p, b, l]), on), [c, p, b * l]);
     const logits = tf.div(tf.transpose(overWords, [0, 2, 1]), temperature) as tf.Tensor3D;
     const attention = maskedSoftmax(logits, block.mask && isOn(tf.expandDims(block.mask, 1)));

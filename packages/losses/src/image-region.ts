@@ -17,13 +17,14 @@ import {
   type Directions,
   directionWeights,
   type Learnable,
+  type Reduced,
   type Reduction,
 } from './options';
 import { attendedCosines, type Cosines, type ImageBlock, imagesPerBlock, overImages } from './over-images';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
-export interface ImageRegionOptions {
+export interface ImageRegionOptions<R extends Reduction = Reduction> {
   keys?: tf.Tensor3D;
   pixelWeights?: tf.Tensor2D;
   projection?: tf.Tensor2D;
@@ -36,7 +37,7 @@ export interface ImageRegionOptions {
   aggregate?: 'mean' | 'logsumexp';
   temperature?: Learnable;
   directions?: Directions;
-  reduction?: Reduction;
+  reduction?: R;
   chunkSize?: number;
 }
 
@@ -71,7 +72,7 @@ const SHARPNESS = 5;
  * await imageRegionLoss(x, x, { temperature: 1, directions: 'mean' }).data(); // 0.3133
  * @see Huang et al. 2021 (GLoRIA), ICCV
  */
-export function imageRegionLoss(
+export function imageRegionLoss<R extends Reduction = 'mean'>(
   words: tf.Tensor3D,
   values: tf.Tensor3D,
   {
@@ -87,10 +88,10 @@ export function imageRegionLoss(
     aggregate = 'mean',
     temperature = 0.1,
     directions = 'sum',
-    reduction = 'mean',
+    reduction = 'mean' as R,
     chunkSize,
-  }: ImageRegionOptions = {},
-): tf.Tensor {
+  }: ImageRegionOptions<R> = {},
+): Reduced<R> {
   checkGradients('imageRegionLoss');
   const sizes = checkShape('words', words, 'b l d');
   checkShape('values', values, 'b p d', sizes);
@@ -110,7 +111,7 @@ export function imageRegionLoss(
 
   return tf.tidy(() => {
     const on = tokenMask('wordMask', wordMask, 'b l', sizes);
-    const { kept, weights, has } = keywordWeights(keywordMask, on, sizes);
+    const { kept, weights, has } = keywordWeights(keywordMask, on, sizes, wordMask && 'wordMask');
     const pixelsOn = pixelMask && (isOn(pixelMask) as tf.Tensor2D);
     const asked = keepOn(words, wordMask && on);
     const units = unitRows(asked);

@@ -3,7 +3,7 @@ export { type GloriaLocalOptions, gloriaLocalLoss } from './gloria';
 export { type ImageRegionOptions, imageRegionLoss } from './image-region';
 export { type InfoNceOptions, infoNce, infoNcePresets } from './info-nce';
 export { logitScale, temperatureFrom } from './logit-scale';
-export type { Directions, Learnable, Reduction } from './options';
+export type { Directions, Learnable, Reduced, Reduction } from './options';
 export { type SemanticMatchingOptions, semanticMatchingLoss } from './semantic-matching';
 export { type SigmoidContrastiveOptions, sigmoidContrastive } from './sigmoid-contrastive';
 export { type SoftTargetOptions, softTargetContrastive } from './soft-target';

@@ -11,17 +11,18 @@ import {
   type Directions,
   directionWeights,
   type Learnable,
+  type Reduced,
   type Reduction,
 } from './options';
 import { unitRows } from './unit-rows';
 
-export interface InfoNceOptions {
+export interface InfoNceOptions<R extends Reduction = Reduction> {
   temperature?: Learnable;
   directions?: Directions;
   positives?: tf.Tensor2D;
   normalize?: boolean;
   chunkSize?: number;
-  reduction?: Reduction;
+  reduction?: R;
 }
 
 /**
@@ -50,7 +51,7 @@ export interface InfoNceOptions {
  * await infoNce(x, x, { temperature: 1, directions: 'mean' }).data(); // 0.3133
  * @see van den Oord et al. 2018, arXiv 1807.03748; Radford et al. 2021, arXiv 2103.00020
  */
-export function infoNce(
+export function infoNce<R extends Reduction = 'mean'>(
   a: tf.Tensor2D,
   b: tf.Tensor2D,
   {
@@ -59,9 +60,9 @@ export function infoNce(
     positives,
     normalize = true,
     chunkSize,
-    reduction = 'mean',
-  }: InfoNceOptions = {},
-): tf.Tensor {
+    reduction = 'mean' as R,
+  }: InfoNceOptions<R> = {},
+): Reduced<R> {
   const sizes = checkShape('a', a, 'n d');
   checkShape('b', b, positives ? 'm d' : 'n d', sizes);
   if (positives) checkShape('positives', positives, 'n m', sizes);
@@ -83,7 +84,7 @@ export function infoNce(
       weights,
       reduction,
       chunkSize: checkChunkSize(chunkSize, a.shape[0]),
-    });
+    }) as Reduced<R>;
   });
 }
 

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { constant } from './constant';
 import { logSumExp } from './log-sum-exp';
-import type { Reduction } from './options';
+import type { Reduced, Reduction } from './options';
 import { reduceRows } from './reduce';
 
-interface Matching {
+interface Matching<R extends Reduction> {
   /** logits `[n, m]` whose rows choose among texts; images are rows */
   forward: tf.Tensor;
   /** logits `[n, m]` whose columns choose among images; the same matrix unless the similarity is not symmetric */
@@ -14,11 +14,18 @@ interface Matching {
   /** `[n]` bool: pairs whose text exists; others are neither counted nor candidates */
   has?: tf.Tensor1D;
   weights: { forward: number; backward: number };
-  reduction: Reduction;
+  reduction: R;
 }
 
 /** Cross-entropy of a matrix of logits against target distributions, over its rows and over its columns. */
-export function matchingLoss({ forward, backward = forward, targets, has, weights, reduction }: Matching): tf.Tensor {
+export function matchingLoss<R extends Reduction>({
+  forward,
+  backward = forward,
+  targets,
+  has,
+  weights,
+  reduction,
+}: Matching<R>): Reduced<R> {
   const eye = () => constant(() => tf.eye(forward.shape[0]!) as tf.Tensor);
   const goal = targets ?? { forward: eye(), backward: eye() };
   const crossEntropy = (z: tf.Tensor, target: tf.Tensor, axis: number, candidates?: tf.Tensor) => {
@@ -35,5 +42,5 @@ export function matchingLoss({ forward, backward = forward, targets, has, weight
     const columns = crossEntropy(backward, goal.backward, 0);
     parts.push(tf.mul(reduceRows(columns, has, reduction), weights.backward));
   }
-  return parts.length === 1 ? parts[0]! : tf.add(parts[0]!, parts[1]!);
+  return (parts.length === 1 ? parts[0]! : tf.add(parts[0]!, parts[1]!)) as Reduced<R>;
 }

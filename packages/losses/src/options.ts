@@ -7,6 +7,9 @@ export type Learnable = number | tf.Tensor;
 /** How the values per row become the result. */
 export type Reduction = 'mean' | 'sum' | 'none';
 
+/** What a loss returns: one value per row for `'none'`, else a scalar. */
+export type Reduced<R extends Reduction> = R extends 'none' ? tf.Tensor1D : tf.Scalar;
+
 /** Which directions count, and how much: `'forward'` is image → text; an object gives both weights. */
 export type Directions = 'mean' | 'sum' | 'forward' | { forward: number; backward: number };
 

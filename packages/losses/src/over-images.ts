@@ -3,7 +3,7 @@ import { checkpoint } from './checkpoint';
 import { blockSizes } from './options';
 import { unitRows } from './unit-rows';
 
-/** What a block of c images gives: everything per image, and what all images share. */
+/** A block of c images. */
 export interface ImageBlock {
   /** `[c, p, d]` */
   values: tf.Tensor3D;
@@ -16,10 +16,14 @@ export interface ImageBlock {
   projection?: tf.Tensor2D;
 }
 
-/** `[b·l, d]` words that ask, and the same words as unit vectors. */
+/** What all blocks share. */
 export interface Queries {
+  /** `[b·l, d]` words that ask */
   queries: tf.Tensor2D;
+  /** the same words as unit vectors */
   units: tf.Tensor2D;
+  /** `[b, l]` 1 = a word, as float32 */
+  wordMask?: tf.Tensor2D;
 }
 
 export type Cosines = (words: Queries, images: ImageBlock) => tf.Tensor2D;
@@ -49,6 +53,7 @@ export function overImages(words: Queries, images: ImageBlock, chunkSize: number
     const named = Object.entries({
       queries: words.queries,
       units: words.units,
+      wordMask: words.wordMask,
       values: parts.values[k],
       keys: parts.keys[k],
       weights: parts.weights?.[k],

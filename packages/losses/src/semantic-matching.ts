@@ -8,18 +8,19 @@ import {
   type Directions,
   directionWeights,
   type Learnable,
+  type Reduced,
   type Reduction,
 } from './options';
 import { unitRows } from './unit-rows';
 
-export interface SemanticMatchingOptions {
+export interface SemanticMatchingOptions<R extends Reduction = Reduction> {
   imageLabels: tf.Tensor2D;
   textLabels: tf.Tensor2D;
   labelSimilarity?: 'cosine' | 'dot';
   targetTemperature?: number;
   temperature?: Learnable;
   directions?: Directions;
-  reduction?: Reduction;
+  reduction?: R;
 }
 
 /**
@@ -45,7 +46,7 @@ export interface SemanticMatchingOptions {
  * await semanticMatchingLoss(x, x, { imageLabels: x, textLabels: x, temperature: 1 }).data(); // 0.5822
  * @see Wang et al. 2022, MedCLIP, arXiv 2210.10163
  */
-export function semanticMatchingLoss(
+export function semanticMatchingLoss<R extends Reduction = 'mean'>(
   image: tf.Tensor2D,
   text: tf.Tensor2D,
   {
@@ -55,9 +56,9 @@ export function semanticMatchingLoss(
     targetTemperature = 1,
     temperature = 0.07,
     directions = 'mean',
-    reduction = 'mean',
-  }: SemanticMatchingOptions,
-): tf.Tensor {
+    reduction = 'mean' as R,
+  }: SemanticMatchingOptions<R>,
+): Reduced<R> {
   checkGradients('semanticMatchingLoss');
   const sizes = checkShape('text', text, 'm d', checkShape('image', image, 'n d'));
   checkShape('textLabels', textLabels, 'm c', checkShape('imageLabels', imageLabels, 'n c', sizes));

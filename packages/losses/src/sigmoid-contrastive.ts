@@ -7,16 +7,17 @@ import {
   checkChunkSize,
   checkReduction,
   type Learnable,
+  type Reduced,
   type Reduction,
 } from './options';
 import { unitRows } from './unit-rows';
 
-export interface SigmoidContrastiveOptions {
+export interface SigmoidContrastiveOptions<R extends Reduction = Reduction> {
   temperature?: Learnable;
   bias?: Learnable;
   normalize?: boolean;
   chunkSize?: number;
-  reduction?: Reduction;
+  reduction?: R;
 }
 
 /**
@@ -40,18 +41,24 @@ export interface SigmoidContrastiveOptions {
  * await sigmoidContrastive(x, x, { temperature: 1, bias: 0 }).data(); // 1.0064
  * @see Zhai et al. 2023, arXiv 2303.15343
  */
-export function sigmoidContrastive(
+export function sigmoidContrastive<R extends Reduction = 'mean'>(
   image: tf.Tensor2D,
   text: tf.Tensor2D,
-  { temperature = 0.1, bias = -10, normalize = true, chunkSize, reduction = 'mean' }: SigmoidContrastiveOptions = {},
-): tf.Tensor {
+  {
+    temperature = 0.1,
+    bias = -10,
+    normalize = true,
+    chunkSize,
+    reduction = 'mean' as R,
+  }: SigmoidContrastiveOptions<R> = {},
+): Reduced<R> {
   checkShape('text', text, 'n d', checkShape('image', image, 'n d'));
   checkReduction(reduction);
   const rows = checkChunkSize(chunkSize, image.shape[0]);
   return tf.tidy(() => {
     const scalars = [asTemperature('temperature', temperature), asScalar('bias', bias)] as const;
     const [u, v] = normalize ? [unitRows(image), unitRows(text)] : [image, text];
-    return ofUnitRows(u, v, ...scalars, rows, reduction);
+    return ofUnitRows(u, v, ...scalars, rows, reduction) as Reduced<R>;
   });
 }
 

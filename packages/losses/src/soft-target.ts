@@ -8,15 +8,16 @@ import {
   type Directions,
   directionWeights,
   type Learnable,
+  type Reduced,
   type Reduction,
 } from './options';
 import { unitRows } from './unit-rows';
 
-export interface SoftTargetOptions {
+export interface SoftTargetOptions<R extends Reduction = Reduction> {
   smoothing?: number;
   temperature?: Learnable;
   directions?: Directions;
-  reduction?: Reduction;
+  reduction?: R;
 }
 
 /**
@@ -38,11 +39,11 @@ export interface SoftTargetOptions {
  * await softTargetContrastive(x, x, { temperature: 1 }).data(); // 0.5133
  * @see Gao et al. 2022, PyramidCLIP, arXiv 2204.14095
  */
-export function softTargetContrastive(
+export function softTargetContrastive<R extends Reduction = 'mean'>(
   image: tf.Tensor2D,
   text: tf.Tensor2D,
-  { smoothing = 0.2, temperature = 0.07, directions = 'mean', reduction = 'mean' }: SoftTargetOptions = {},
-): tf.Tensor {
+  { smoothing = 0.2, temperature = 0.07, directions = 'mean', reduction = 'mean' as R }: SoftTargetOptions<R> = {},
+): Reduced<R> {
   checkGradients('softTargetContrastive');
   checkShape('text', text, 'n d', checkShape('image', image, 'n d'));
   checkNumber('smoothing', smoothing, { minimum: 0, maximum: 1 });

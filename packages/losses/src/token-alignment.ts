@@ -7,6 +7,7 @@ import {
   type Directions,
   directionWeights,
   type Learnable,
+  type Reduced,
   type Reduction,
 } from './options';
 import { reduceRows } from './reduce';
@@ -14,7 +15,7 @@ import { tokenTerms } from './token-terms';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
-export interface TokenAlignmentOptions {
+export interface TokenAlignmentOptions<R extends Reduction = Reduction> {
   patchMask?: tf.Tensor2D;
   wordMask?: tf.Tensor2D;
   patchWeights?: tf.Tensor2D;
@@ -22,7 +23,7 @@ export interface TokenAlignmentOptions {
   temperature?: Learnable;
   attentionTemperature?: number;
   directions?: Directions;
-  reduction?: Reduction;
+  reduction?: R;
 }
 
 /**
@@ -48,7 +49,7 @@ export interface TokenAlignmentOptions {
  * await tokenAlignmentLoss(x, x, { temperature: 1, attentionTemperature: 0.01, directions: 'mean' }).data(); // 0.3133
  * @see Wang et al. 2022, MGCA, arXiv 2210.06044
  */
-export function tokenAlignmentLoss(
+export function tokenAlignmentLoss<R extends Reduction = 'mean'>(
   patches: tf.Tensor3D,
   words: tf.Tensor3D,
   {
@@ -59,9 +60,9 @@ export function tokenAlignmentLoss(
     temperature = 0.1,
     attentionTemperature = 0.1,
     directions = 'sum',
-    reduction = 'mean',
-  }: TokenAlignmentOptions = {},
-): tf.Tensor {
+    reduction = 'mean' as R,
+  }: TokenAlignmentOptions<R> = {},
+): Reduced<R> {
   checkGradients('tokenAlignmentLoss');
   const sizes = checkShape('words', words, 'b l d', checkShape('patches', patches, 'b p d'));
   if (patchWeights) checkShape('patchWeights', patchWeights, 'b p', sizes);
@@ -74,9 +75,9 @@ export function tokenAlignmentLoss(
     const tau = asTemperature('temperature', temperature);
     const wordsOn = tokenMask('wordMask', wordMask, 'b l', sizes);
     const patchesOn = tokenMask('patchMask', patchMask, 'b p', sizes);
-    const hasWord = keywordWeights(undefined, wordsOn, sizes).has;
+    const hasWord = keywordWeights(undefined, wordsOn, sizes, wordMask && 'wordMask').has;
     const pixelSizes = new Map(sizes).set('l', sizes.get('p')!);
-    const hasPatch = keywordWeights(undefined, patchesOn, pixelSizes, 'patchMask').has;
+    const hasPatch = keywordWeights(undefined, patchesOn, pixelSizes, patchMask && 'patchMask').has;
     const has = constant(() => tf.logicalAnd(hasWord, hasPatch));
     const v = unitRows(keepOn(patches, patchMask && patchesOn));
     const w = unitRows(keepOn(words, wordMask && wordsOn));

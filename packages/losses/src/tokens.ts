@@ -31,17 +31,18 @@ export interface KeywordWeights {
 
 /**
  * The weights of a mean over a report's keywords. The count is a constant, so a straight-through mask gets the gradient
- * of a weighted sum, also at words it leaves out.
+ * of a weighted sum, also at words it leaves out. `wordMaskName` is given when the words come from a mask, to check it.
  */
 export function keywordWeights(
   keywordMask: tf.Tensor2D | undefined,
   words: tf.Tensor2D,
   sizes: Dimensions,
-  wordMaskName = 'wordMask',
+  wordMaskName?: string,
 ): KeywordWeights {
   if (keywordMask) checkShape('keywordMask', keywordMask, 'b l', sizes);
   const keywords = keywordMask ? constant(() => tf.logicalAnd(words, tf.greater(keywordMask, 0.5))) : words;
-  checkAnyOn(keywordMask ? 'keywordMask' : wordMaskName, keywords, keywordMask ? 'keyword' : 'valid token');
+  if (keywordMask) checkAnyOn('keywordMask', keywords, 'keyword');
+  else if (wordMaskName) checkAnyOn(wordMaskName, keywords, 'valid token');
   const counts = constant(() => tf.maximum(tf.sum(tf.cast(keywords, 'float32'), 1, true), 1));
   const kept = keywordMask ? tf.where(words, keywordMask, 0) : asCounts(words);
   return {

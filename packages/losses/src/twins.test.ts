@@ -77,7 +77,7 @@ onEveryEngine('plain-loop twins', () => {
   const check = (property: (s: ReturnType<typeof setting>, chunkSize: number | undefined) => void) =>
     fc.assert(
       fc.property(cases, (sizes) => tf.tidy(() => property(setting(sizes), sizes.chunkSize))),
-      { numRuns: 12, seed: 5 },
+      { numRuns: 8, seed: 5 },
     );
 
   it('infoNce, one and many positives', () =>

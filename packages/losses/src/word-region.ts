@@ -6,6 +6,7 @@ import {
   type Directions,
   directionWeights,
   type Learnable,
+  type Reduced,
   type Reduction,
 } from './options';
 import { reduceRows } from './reduce';
@@ -13,13 +14,13 @@ import { type TokenNegatives, tokenTerms } from './token-terms';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
-export interface WordRegionOptions {
+export interface WordRegionOptions<R extends Reduction = Reduction> {
   keywordMask?: tf.Tensor2D;
   wordMask?: tf.Tensor2D;
   negatives?: TokenNegatives;
   directions?: Directions;
   temperature?: Learnable;
-  reduction?: Reduction;
+  reduction?: R;
 }
 
 /**
@@ -49,7 +50,7 @@ export interface WordRegionOptions {
  * await wordRegionLoss(x, x, { temperature: 1, directions: 'mean' }).data(); // 0.3133
  * await wordRegionLoss(x, x, { temperature: 1, directions: 'mean', negatives: 'pairs' }).data(); // 1.0064
  */
-export function wordRegionLoss(
+export function wordRegionLoss<R extends Reduction = 'mean'>(
   regions: tf.Tensor3D,
   words: tf.Tensor3D,
   {
@@ -58,9 +59,9 @@ export function wordRegionLoss(
     negatives = 'report',
     directions = 'sum',
     temperature = 0.1,
-    reduction = 'mean',
-  }: WordRegionOptions = {},
-): tf.Tensor {
+    reduction = 'mean' as R,
+  }: WordRegionOptions<R> = {},
+): Reduced<R> {
   checkGradients('wordRegionLoss');
   const sizes = checkShape('words', words, 'b l d', checkShape('regions', regions, 'b l d'));
   checkChoice('negatives', negatives, ['report', 'pairs', 'batch']);
@@ -68,7 +69,7 @@ export function wordRegionLoss(
   const weigh = directionWeights(directions);
   return tf.tidy(() => {
     const on = tokenMask('wordMask', wordMask, 'b l', sizes);
-    const { weights, has } = keywordWeights(keywordMask, on, sizes);
+    const { weights, has } = keywordWeights(keywordMask, on, sizes, wordMask && 'wordMask');
     const [v, w] = [regions, words].map((x) => unitRows(keepOn(x, wordMask && on))) as [tf.Tensor3D, tf.Tensor3D];
     const terms = tokenTerms(v, w, on, asTemperature('temperature', temperature), weigh, negatives);
     return reduceRows(tf.sum(tf.mul(weights, terms), 1), has, reduction);
