@@ -80,15 +80,15 @@ export function resizeMap(
   const rows = sampling(height, region.y, region.height, map.height);
   const data = new Float32Array(width * height).fill(Number.NaN);
   for (let y = 0; y < height; y++) {
-    const row = rows[y];
-    if (!row) continue;
+    const low = rows.low[y]! * map.width;
+    const high = rows.high[y]! * map.width;
+    if (low < 0) continue;
     for (let x = 0; x < width; x++) {
-      const column = columns[x];
-      if (!column) continue;
-      const at = (r: number, c: number) => map.data[r * map.width + c]!;
-      const top = mix(at(row.low, column.low), at(row.low, column.high), column.weight);
-      const bottom = mix(at(row.high, column.low), at(row.high, column.high), column.weight);
-      data[y * width + x] = mix(top, bottom, row.weight);
+      const [left, right, weight] = [columns.low[x]!, columns.high[x]!, columns.weight[x]!];
+      if (left < 0) continue;
+      const top = mix(map.data[low + left]!, map.data[low + right]!, weight);
+      const bottom = mix(map.data[high + left]!, map.data[high + right]!, weight);
+      data[y * width + x] = mix(top, bottom, rows.weight[y]!);
     }
   }
   return { data, width, height };
@@ -98,12 +98,18 @@ function mix(a: number, b: number, weight: number): number {
   return weight === 0 ? a : a + (b - a) * weight;
 }
 
+/** Which two cells each pixel lies between, and how far from the first; −1 outside the region. */
 function sampling(pixels: number, start: number, extent: number, cells: number) {
-  return Array.from({ length: pixels }, (_, pixel) => {
+  const low = new Int32Array(pixels).fill(-1);
+  const high = new Int32Array(pixels);
+  const weight = new Float64Array(pixels);
+  for (let pixel = 0; pixel < pixels; pixel++) {
     const inRegion = pixel + 0.5 - start;
-    if (inRegion < 0 || inRegion >= extent) return null;
+    if (inRegion < 0 || inRegion >= extent) continue;
     const position = Math.min(Math.max((inRegion * cells) / extent - 0.5, 0), cells - 1);
-    const low = Math.floor(position);
-    return { low, high: Math.min(low + 1, cells - 1), weight: position - low };
-  });
+    low[pixel] = Math.floor(position);
+    high[pixel] = Math.min(low[pixel]! + 1, cells - 1);
+    weight[pixel] = position - low[pixel]!;
+  }
+  return { low, high, weight };
 }

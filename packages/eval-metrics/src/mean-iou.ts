@@ -39,25 +39,35 @@ export function meanIoU(
   checkMap('map', map);
   checkMask('mask', mask);
   checkNotEmpty('thresholds', thresholds);
-  const known = Array.from(map, (value, i) => ({ value, inside: Number(mask[i]) })).filter(
-    ({ value }) => !Number.isNaN(value),
-  );
-  const target = known.map(({ inside }) => inside);
-  const scaled = scaleMinMax(known.map(({ value }) => value));
+  const { values, target } = knownPixels(map, mask);
+  const scaled = scaleMinMax(values);
   const perThreshold = thresholds.map((threshold) => {
-    if (known.length === 0) return { threshold, value: 0, emptyPrediction: true };
+    if (values.length === 0) return { threshold, value: 0, emptyPrediction: true };
     const { value, emptyPrediction } = intersectionOverUnion(above(scaled.values, threshold), target);
     return { threshold, value, emptyPrediction };
   });
   const sum = perThreshold.reduce((total, { value }) => total + value, 0);
   return {
-    value: known.length ? sum / thresholds.length : null,
+    value: values.length ? sum / thresholds.length : null,
     perThreshold,
     constant: scaled.constant,
     variant: `mean over thresholds ${thresholds.join(', ')} of the map scaled to [−1, 1], strictly above`,
-    n: known.length,
-    unknown: map.length - known.length,
+    n: values.length,
+    unknown: map.length - values.length,
   };
+}
+
+/** The pixels that the map knows, with their target. */
+export function knownPixels(map: Numbers, mask: Mask): { values: Float64Array; target: Uint8Array } {
+  const values = new Float64Array(map.length);
+  const target = new Uint8Array(map.length);
+  let n = 0;
+  for (let i = 0; i < map.length; i++) {
+    if (Number.isNaN(map[i]!)) continue;
+    values[n] = map[i]!;
+    target[n++] = Number(mask[i]);
+  }
+  return { values: values.subarray(0, n), target: target.subarray(0, n) };
 }
 
 /** Min–max scaling to [−1, 1]; a constant map becomes −1 everywhere. */
@@ -69,13 +79,14 @@ export function scaleMinMax(values: Numbers): { values: Float64Array; constant: 
     if (values[i]! > high) high = values[i]!;
   }
   const constant = !(high > low);
-  return {
-    values: Float64Array.from(values, (value) => (constant ? -1 : (2 * (value - low)) / (high - low) - 1)),
-    constant,
-  };
+  const scaled = new Float64Array(values.length).fill(-1);
+  if (!constant) for (let i = 0; i < values.length; i++) scaled[i] = (2 * (values[i]! - low)) / (high - low) - 1;
+  return { values: scaled, constant };
 }
 
 /** Mask of the values strictly above a threshold. */
 export function above(values: Numbers, threshold: number): Uint8Array {
-  return Uint8Array.from(values, (value) => (value > threshold ? 1 : 0));
+  const mask = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) if (values[i]! > threshold) mask[i] = 1;
+  return mask;
 }

@@ -1,5 +1,5 @@
 import { checkChoice, checkMap, checkMask, checkNotEmpty, checkSameLength, type Mask, type Numbers } from './checks';
-import { above, scaleMinMax } from './mean-iou';
+import { above, knownPixels, scaleMinMax } from './mean-iou';
 import { dice, intersectionOverUnion, pixelAccuracy } from './overlap';
 
 /** Result of {@link thresholdFromValidation}. */
@@ -54,13 +54,9 @@ export function thresholdFromValidation(
     checkSameLength(`images[${i}].map`, map, `images[${i}].mask`, mask, 'pixel');
     checkMap(`images[${i}].map`, map);
     checkMask(`images[${i}].mask`, mask);
-    const known = Array.from(map, (_, pixel) => pixel).filter((pixel) => !Number.isNaN(map[pixel]));
-    checkNotEmpty(`images[${i}].map (known pixels)`, known);
-    const values = known.map((pixel) => map[pixel]!);
-    return {
-      values: scaling === 'minMax' ? scaleMinMax(values).values : values,
-      target: known.map((pixel) => mask[pixel]!),
-    };
+    const { values, target } = knownPixels(map, mask);
+    checkNotEmpty(`images[${i}].map (known pixels)`, values);
+    return { values: scaling === 'minMax' ? scaleMinMax(values).values : values, target };
   });
   const scored = [...candidates]
     .sort((a, b) => a - b)
