@@ -1,0 +1,141 @@
+import { z } from 'zod';
+
+const positive = z.number().positive();
+const count = z.number().int().positive();
+
+/** What the alignment loss is made of. A recipe fills in what the file leaves out; `paper` is the reading of docs/paper-notes.md. */
+export const alignmentSchema = z.strictObject({
+  /** Rounds of refinement, T. */
+  iterations: count.max(9).optional(),
+  /** Weight of the newly computed similarity against the one carried over, δ (Eq 14). */
+  delta: z.number().min(0).max(1).optional(),
+  /** `none`: global loss only; `initial`: Φref := Φ, one round; `joint`: everything. */
+  local: z.enum(['none', 'initial', 'joint']).optional(),
+  /** `reencode` runs the text encoder again on the words that are left; `reuse` does not. */
+  features: z.enum(['reuse', 'reencode']).optional(),
+  negatives: z.enum(['report', 'pairs', 'batch', 'images']).optional(),
+  attention: z.enum(['linear', 'softmax', 'relu']).optional(),
+  attentionTemperature: positive.optional(),
+  similarity: z.enum(['scaledDot', 'cosine', 'dot']).optional(),
+  /** Multiplies the similarity. */
+  similarityScale: positive.optional(),
+  keepRatio: z.number().positive().max(1).optional(),
+  selectionTemperature: positive.optional(),
+  selectionNoise: z.boolean().optional(),
+  globalTemperature: positive.optional(),
+  localTemperature: positive.optional(),
+  globalWeight: z.number().min(0).optional(),
+  localWeight: z.number().min(0).optional(),
+});
+
+/** The checked configuration of the example. Every key has a default; an unknown key is an error. */
+export const configSchema = z.strictObject({
+  seed: z.number().int().min(0).default(0),
+  recipe: z.enum(['grounded', 'paper', 'global']).default('grounded'),
+  data: z
+    .strictObject({
+      kind: z.enum(['phantom', 'covid-chestxray', 'pairs']).default('phantom'),
+      /** Folder or file of a real data set; `--data` sets it. */
+      path: z.string().optional(),
+      seed: z.number().int().min(0).default(0),
+      /** Patients to generate (phantom). */
+      patients: count.default(800),
+      /** Side of a generated image in pixels (phantom). */
+      size: count.default(64),
+      /** Shares of the patients: train, validation, test. */
+      fractions: z
+        .strictObject({ train: positive, validation: positive, test: positive })
+        .default({ train: 0.7, validation: 0.1, test: 0.2 }),
+      /** Words of a report that are kept. */
+      maxWords: count.default(97),
+      /** Broken images that are skipped before the run stops. */
+      badImageLimit: z.number().int().min(0).default(10),
+    })
+    .prefault({}),
+  image: z
+    .strictObject({
+      /** Long side after resizing, pixels. */
+      resize: count.default(64),
+      /** Side of the crop, pixels: random in training, central in evaluation. */
+      crop: count.default(64),
+      channels: z.union([z.literal(1), z.literal(3)]).default(1),
+    })
+    .prefault({}),
+  model: z
+    .strictObject({
+      /** Joint width d. */
+      width: count.default(64),
+      image: z
+        .strictObject({
+          block: z.enum(['basic', 'bottleneck']).default('basic'),
+          layers: z.array(count).min(1).max(4).default([1, 1, 1]),
+          widths: z.array(count).min(1).max(4).default([16, 32, 64]),
+          strides: z.array(count).min(1).max(4).default([1, 2, 1]),
+          stem: z.enum(['small', 'imagenet']).default('small'),
+          /** Stage whose feature grid gives the pixels, counted from 1. */
+          localStage: count.max(4).default(3),
+          /** Safetensors file with torchvision names to start from. */
+          weights: z.string().optional(),
+        })
+        .prefault({}),
+      text: z
+        .strictObject({
+          hiddenSize: count.default(64),
+          layers: count.default(2),
+          heads: count.default(4),
+          intermediateSize: count.default(128),
+          maxPositions: count.default(256),
+          dropout: z.number().min(0).max(0.9).default(0),
+          /** Encoder layers summed into a word (METHOD: last 4). */
+          lastLayers: count.default(2),
+          /** The report's own vector: the [CLS] token or the mean over its words. */
+          global: z.enum(['cls', 'mean']).default('mean'),
+          /** Entries of the vocabulary built from the training reports, when no file is given. */
+          vocabularySize: count.default(1000),
+          /** vocab.txt of a published BERT. */
+          vocabulary: z.string().optional(),
+          lowercase: z.boolean().default(true),
+          /** Safetensors file with Hugging Face names to start from. */
+          weights: z.string().optional(),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  alignment: alignmentSchema.prefault({}),
+  optimizer: z
+    .strictObject({
+      learningRate: positive.default(1e-3),
+      weightDecay: z.number().min(0).default(1e-6),
+      /** Largest global gradient norm; 0 switches clipping off. */
+      clip: z.number().min(0).default(1),
+      schedule: z.enum(['plateau', 'cosine', 'constant']).default('cosine'),
+      /** Steps over which the learning rate rises from 0 (cosine). */
+      warmup: z.number().int().min(0).default(50),
+      /** ReduceLROnPlateau on the validation loss. */
+      factor: z.number().positive().max(1).default(0.5),
+      patience: z.number().int().min(0).default(5),
+    })
+    .prefault({}),
+  train: z
+    .strictObject({
+      batchSize: count.default(32),
+      epochs: count.default(10),
+      /** Stop after so many steps, whatever the epochs say. */
+      maxSteps: count.optional(),
+      checkpointEverySteps: count.default(200),
+    })
+    .prefault({}),
+  evaluate: z
+    .strictObject({
+      /** Map that the headline numbers are read from; `auto` takes the recipe's own (docs/paper-notes.md). */
+      map: z.enum(['auto', 'words', 'phrase', 'gradcam']).default('auto'),
+      batchSize: count.default(64),
+      bootstrap: count.default(1000),
+      /** Overlays and refinement strips in the report. */
+      pictures: z.number().int().min(0).default(8),
+    })
+    .prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type Alignment = Required<z.infer<typeof alignmentSchema>>;

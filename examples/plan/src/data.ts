@@ -1,0 +1,142 @@
+import { readFileSync } from 'node:fs';
+import {
+  batchCount,
+  batches,
+  covidChestxray,
+  type Dataset,
+  type Batch as ImageBatch,
+  ImageCache,
+  pairsDataset,
+  phantomChest,
+  resizePadCrop,
+  type Sample,
+  type Split,
+  splitByPatient,
+} from '@medalign/datasets';
+import { buildVocabulary, createTokenizer, type Tokenizer } from '@medalign/encoders';
+import { ConfigError } from '@medalign/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Config } from './config';
+
+/** Tokenised texts on the engine. */
+export interface Tokens {
+  /** int32 `[b, n]`. */
+  ids: tf.Tensor2D;
+  /** `[b, n]`, 1 = a piece. */
+  attentionMask: tf.Tensor2D;
+  /** int32 `[b, n]`: the word of each piece, −1 for special pieces and padding. */
+  wordIndex: tf.Tensor2D;
+  /** `[b, l]`, 1 = a word. */
+  wordMask: tf.Tensor2D;
+  words: string[][];
+  dispose(): void;
+}
+
+/** Images and their tokenised reports on the engine. */
+export interface Batch extends Pick<ImageBatch, 'index' | 'samples' | 'transforms' | 'skipped'> {
+  images: tf.Tensor4D;
+  texts: Tokens;
+  dispose(): void;
+}
+
+/** A data set split by patient, with the vocabulary of its training reports. */
+export class PlanData {
+  readonly tokenizer: Tokenizer;
+  readonly #cache = new ImageCache();
+
+  constructor(
+    readonly dataset: Dataset,
+    readonly split: Split,
+    readonly vocabulary: string[],
+    readonly config: Config,
+  ) {
+    this.tokenizer = createTokenizer({ vocab: vocabulary, lowercase: config.model.text.lowercase });
+  }
+
+  /** Generates or reads the data set, splits it by patient, and builds the vocabulary from the training reports. */
+  static async load(config: Config): Promise<PlanData> {
+    const dataset = await readDataset(config);
+    const samples = dataset.samples.filter((sample) => sample.text.trim() !== '');
+    const withoutText = dataset.samples.length - samples.length;
+    if (withoutText) process.stderr.write(`${dataset.name}: ${withoutText} images without a report are left out\n`);
+    const split = splitByPatient({ ...dataset, samples }, { fractions: config.data.fractions, seed: config.data.seed });
+    const { vocabulary: file, vocabularySize } = config.model.text;
+    const vocabulary = file
+      ? readFileSync(file, 'utf8').trimEnd().split(/\r?\n/)
+      : buildVocabulary(
+          split.train.map((sample) => sample.text),
+          { size: vocabularySize, lowercase: config.model.text.lowercase },
+        );
+    return new PlanData(dataset, split, vocabulary, config);
+  }
+
+  stepsPerEpoch(): number {
+    return batchCount(this.split.train.length, this.config.train.batchSize, true);
+  }
+
+  /** One epoch of training batches in the order that (seed, epoch) fixes, from batch `start` on. */
+  trainingBatches(epoch: number, start = 0): AsyncGenerator<Batch> {
+    const { seed, train } = this.config;
+    return this.#batches(this.split.train, {
+      seed,
+      epoch,
+      start,
+      batchSize: train.batchSize,
+      shuffle: true,
+      dropLast: true,
+      training: true,
+    });
+  }
+
+  /** All samples in their own order, centre crops. */
+  evaluationBatches(samples: readonly Sample[], batchSize: number): AsyncGenerator<Batch> {
+    return this.#batches(samples, { batchSize, shuffle: false });
+  }
+
+  tokenize(texts: readonly string[]): Tokens {
+    const { maxWords } = this.config.data;
+    const maxPieces = this.config.model.text.maxPositions;
+    const encoded = this.tokenizer.encode([...texts], { maxWords, maxPieces });
+    const [b, n] = encoded.shape;
+    const l = encoded.maxWordsInBatch;
+    const ids = tf.tensor2d(encoded.ids, [b, n], 'int32');
+    const attentionMask = tf.tensor2d(encoded.attentionMask, [b, n]);
+    const wordIndex = tf.tensor2d(encoded.wordIndex, [b, n], 'int32');
+    const wordMask = tf.tensor2d(encoded.wordMask, [b, l]);
+    const dispose = () => tf.dispose([ids, attentionMask, wordIndex, wordMask]);
+    return { ids, attentionMask, wordIndex, wordMask, words: encoded.words, dispose };
+  }
+
+  async *#batches(
+    samples: readonly Sample[],
+    options: NonNullable<Parameters<typeof batches>[1]>,
+  ): AsyncGenerator<Batch> {
+    const { resize, crop, channels } = this.config.image;
+    const transform = resizePadCrop({ resize, crop });
+    const badImages = { limit: this.config.data.badImageLimit };
+    for await (const batch of batches(samples, { ...options, transform, channels, badImages, cache: this.#cache })) {
+      const images = tf.tensor4d(batch.images, batch.shape);
+      const texts = this.tokenize(batch.samples.map((sample) => sample.text));
+      const dispose = () => {
+        images.dispose();
+        texts.dispose();
+      };
+      yield {
+        index: batch.index,
+        samples: batch.samples,
+        transforms: batch.transforms,
+        skipped: batch.skipped,
+        images,
+        texts,
+        dispose,
+      };
+    }
+  }
+}
+
+async function readDataset({ data }: Config): Promise<Dataset> {
+  if (data.kind === 'phantom') return phantomChest({ seed: data.seed, patients: data.patients, size: data.size });
+  if (!data.path)
+    throw new ConfigError(`data.path: ${data.kind} is read from disk, and no folder was given. Fix: --data <path>`);
+  return data.kind === 'covid-chestxray' ? covidChestxray(data.path) : pairsDataset(data.path);
+}

@@ -1,0 +1,73 @@
+import { fileURLToPath } from 'node:url';
+import { ConfigError, loadConfig, runMain } from '@medalign/trainer';
+import { Command } from 'commander';
+import { ablate } from './ablate';
+import { configSchema } from './config';
+import { run } from './run';
+
+const here = fileURLToPath(new URL('..', import.meta.url));
+
+const program = new Command('npm run plan --')
+  .description('Train and evaluate PLAN (progressive local alignment of medical images and reports).')
+  .option('--config <file>', 'YAML configuration', `${here}configs/phantom.yaml`)
+  .option('--set <a.b=value...>', 'override one setting; may be given several times')
+  .option('--data <path>', 'folder or file of the data set (data.path)')
+  .option('--backend <name>', "engine: 'auto', 'wasm', 'cpu', 'tensorflow', …", 'auto')
+  .option('--out <folder>', 'run folder (default: runs/plan-<time>)')
+  .option('--resume <folder>', 'go on with an interrupted run from its last checkpoint')
+  .option('--overwrite', 'delete what an earlier run left in --out')
+  .option(
+    '--ablate',
+    'train and compare the loss settings, iterations, negatives and attention forms over several seeds',
+  )
+  .option('--seeds <list>', 'seeds of --ablate', '0,1,2')
+  .option('--settings <list>', 'only these settings of --ablate (see --help of docs/paper-notes.md)')
+  .option('--smoke', 'a few steps on a little data: does everything run?')
+  .option('--json', 'print one JSON object with the results on stdout')
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 fine, 1 internal, 2 usage or configuration, 3 data, 4 engine, 5 non-finite loss, 130/143 signals.',
+  )
+  .exitOverride()
+  .configureOutput({ writeOut: (text) => process.stdout.write(text), writeErr: (text) => process.stderr.write(text) });
+
+await runMain(async (signal) => {
+  try {
+    program.parse();
+  } catch (error) {
+    const { code, message, exitCode } = error as { code?: string; message: string; exitCode: number };
+    if (exitCode === 0) return 0;
+    throw new ConfigError(code === 'commander.unknownOption' ? `${message}. --help lists the options` : message);
+  }
+  const options = program.opts();
+  if (program.args.length) throw new ConfigError(`unexpected argument '${program.args[0]}': --help lists the options`);
+  const smoke = options.smoke
+    ? [
+        'data.patients=24',
+        'train.epochs=1',
+        'train.maxSteps=2',
+        'train.batchSize=8',
+        'optimizer.warmup=0',
+        'evaluate.bootstrap=50',
+        'evaluate.pictures=2',
+      ]
+    : [];
+  const sets = [
+    ...smoke,
+    ...(options.set ?? []),
+    ...(options.data ? [`data.path=${JSON.stringify(options.data)}`] : []),
+  ];
+  const config = loadConfig({ file: options.config, sets, schema: configSchema });
+  const common = { config, backend: options.backend, out: options.out, json: Boolean(options.json), signal };
+  if (options.ablate) {
+    await ablate({
+      ...common,
+      overwrite: Boolean(options.overwrite),
+      seeds: options.seeds,
+      settings: options.settings,
+      smoke: Boolean(options.smoke),
+    });
+  } else {
+    await run({ ...common, resume: options.resume, overwrite: Boolean(options.overwrite) });
+  }
+});

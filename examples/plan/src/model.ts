@@ -1,0 +1,195 @@
+import { Bert, Linear, ResNet, wordFeatures } from '@medalign/encoders';
+import { refineAlignment } from '@medalign/progressive';
+import { addPrefix } from '@medalign/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Alignment, Config } from './config';
+import type { Tokens } from './data';
+
+/** What the image side gives for a batch. */
+export type EncodedImages = {
+  /** `[b, p, d]` pixel features I. */
+  pixels: tf.Tensor3D;
+  /** `[b, p, d]` G = g(I), which words are compared with. */
+  projectedPixels: tf.Tensor3D;
+  /** `[b, d]` the image's own vector. */
+  global: tf.Tensor2D;
+  /** `[b, h, w, c]` the last stage, which the image's own vector is the projected mean of. */
+  lastFeatures: tf.Tensor4D;
+};
+
+/** What the text side gives for a batch. */
+export type EncodedTexts = {
+  /** `[b, l, d]` word features W. */
+  words: tf.Tensor3D;
+  /** `[b, d]` the text's own vector. */
+  global: tf.Tensor2D;
+  /** `[b, l]`, 1 = a word. */
+  wordMask: tf.Tensor2D;
+};
+
+/** A ResNet, a BERT and the maps between them: everything in PLAN that has parameters. */
+export class PlanModel {
+  readonly resnet: ResNet;
+  readonly bert: Bert;
+  readonly heads: Record<'local' | 'pixel' | 'region' | 'image' | 'word' | 'text', Linear>;
+  readonly alpha = tf.variable(tf.scalar(1), true);
+  readonly beta = tf.variable(tf.scalar(1), true);
+  readonly #config: Config['model'];
+
+  constructor(
+    config: Config['model'],
+    { channels, vocabularySize, seed }: { channels: number; vocabularySize: number; seed: number },
+  ) {
+    this.#config = config;
+    const { image, text, width } = config;
+    const { block, layers, widths, strides, stem } = image;
+    this.resnet = new ResNet({ block, layers, widths, strides, stem, inChannels: channels, seed });
+    const { hiddenSize, heads, intermediateSize, maxPositions, dropout } = text;
+    this.bert = new Bert({
+      vocabSize: vocabularySize,
+      hiddenSize,
+      layers: text.layers,
+      heads,
+      intermediateSize,
+      maxPositions,
+      dropout,
+      seed: seed + 1,
+    });
+    const local = this.resnet.channels[image.localStage - 1]!;
+    const last = this.resnet.channels.at(-1)!;
+    const head = (inputs: number, index: number, bias = true) =>
+      new Linear(inputs, width, { bias, seed: seed + 2 + index });
+    this.heads = {
+      local: head(local, 0),
+      pixel: head(width, 1, false), // g
+      region: head(width, 2, false), // Wproj of Eq 11
+      image: head(last, 3),
+      word: head(text.hiddenSize, 4),
+      text: head(text.hiddenSize, 5),
+    };
+  }
+
+  encodeImages(images: tf.Tensor4D, { training = false } = {}): EncodedImages {
+    const { features } = this.resnet.apply(images, { training });
+    const local = features[this.#config.image.localStage - 1]!;
+    const lastFeatures = features.at(-1)!;
+    const [b, h, w, c] = local.shape;
+    const pixels = this.heads.local.apply(tf.reshape(local, [b, h * w, c])) as tf.Tensor3D;
+    return {
+      pixels,
+      projectedPixels: this.heads.pixel.apply(pixels) as tf.Tensor3D,
+      global: this.heads.image.apply(tf.mean(lastFeatures, [1, 2])) as tf.Tensor2D,
+      lastFeatures,
+    };
+  }
+
+  /** @param keep `[b, l]` 0/1: words whose pieces stay visible to the text encoder; all of them without it. */
+  encodeTexts(
+    batch: Tokens,
+    { training = false, seed = 0, keep }: { training?: boolean; seed?: number; keep?: tf.Tensor2D } = {},
+  ): EncodedTexts {
+    const { ids, attentionMask, wordIndex, wordMask } = batch;
+    const visible = keep ? (tf.mul(attentionMask, piecesOf(keep, wordIndex)) as tf.Tensor2D) : attentionMask;
+    const words = keep ?? wordMask;
+    const { hiddenStates } = this.bert.apply({ ids, attentionMask: visible }, { training, seed });
+    const features = wordFeatures(hiddenStates, wordIndex, {
+      words: words.shape[1],
+      layers: this.#config.text.lastLayers,
+    });
+    const last = hiddenStates.at(-1)!;
+    const own =
+      this.#config.text.global === 'cls'
+        ? tf.squeeze(tf.slice(last, [0, 0, 0], [-1, 1, -1]), [1])
+        : maskedMean(features, words);
+    return {
+      words: this.heads.word.apply(features) as tf.Tensor3D,
+      global: this.heads.text.apply(own) as tf.Tensor2D,
+      wordMask: words,
+    };
+  }
+
+  /** PLAN's loss of one batch (Eqs 2–27) and what each round saw. */
+  align(images: tf.Tensor4D, batch: Tokens, alignment: Alignment, { training = false, seed = 0 } = {}) {
+    const image = this.encodeImages(images, { training });
+    const text = this.encodeTexts(batch, { training, seed });
+    return refineAlignment(
+      {
+        words: text.words,
+        pixels: image.pixels,
+        projectedPixels: image.projectedPixels,
+        regionProjection: this.heads.region.weight as unknown as tf.Tensor2D,
+        alpha: this.alpha,
+        beta: this.beta,
+        wordMask: text.wordMask,
+        globalImage: image.global,
+        globalText: text.global,
+      },
+      {
+        ...refinementOptions(alignment),
+        training,
+        seed,
+        encodeWords: (keep, iteration) => {
+          const again = this.encodeTexts(batch, { training, seed: seed + iteration, keep });
+          return { words: again.words, globalText: again.global };
+        },
+      },
+    );
+  }
+
+  /** Trainable parameters, named `image.*`, `text.*`, `heads.*`, `alpha`, `beta`. */
+  parameters(): Map<string, tf.Variable> {
+    return new Map([
+      ...addPrefix('image', this.resnet.parameters()),
+      ...addPrefix('text', this.bert.parameters()),
+      ...Object.entries(this.heads).flatMap(([name, head]) => [...addPrefix(`heads.${name}`, head.parameters())]),
+      ['alpha', this.alpha],
+      ['beta', this.beta],
+    ]);
+  }
+
+  /** Parameters and running statistics: everything a checkpoint holds of the model. */
+  variables(): Map<string, tf.Variable> {
+    return new Map([...this.parameters(), ...addPrefix('image', this.resnet.buffers())]);
+  }
+
+  dispose(): void {
+    for (const variable of this.variables().values()) variable.dispose();
+  }
+}
+
+/** The configuration's words for the options of `refineAlignment`. */
+export function refinementOptions(alignment: Alignment) {
+  const { iterations, delta, local, features, negatives, attention, attentionTemperature, keepRatio } = alignment;
+  return {
+    iterations,
+    delta,
+    local,
+    features,
+    negatives,
+    attention,
+    attentionTemperature,
+    keepRatio,
+    similarity: { kind: alignment.similarity, scale: alignment.similarityScale },
+    selection: { temperature: alignment.selectionTemperature, noise: alignment.selectionNoise },
+    globalTemperature: alignment.globalTemperature,
+    localTemperature: alignment.localTemperature,
+    weights: { global: alignment.globalWeight, local: alignment.localWeight },
+  };
+}
+
+/** `[b, n]`: 1 for the pieces of kept words and for special pieces, 0 for the pieces of dropped words. */
+function piecesOf(keep: tf.Tensor2D, wordIndex: tf.Tensor2D): tf.Tensor2D {
+  return tf.tidy(() => {
+    const [b, l] = keep.shape;
+    const padded = tf.concat([tf.ones([b, 1]), keep], 1) as tf.Tensor2D; // index −1 (special pieces) reads the 1 in front
+    const rows = tf.reshape(tf.range(0, b * (l + 1), l + 1, 'int32'), [b, 1]);
+    const flat = tf.reshape(tf.add(tf.add(wordIndex, 1), rows), [-1]);
+    return tf.reshape(tf.gather(tf.reshape(padded, [-1]), tf.cast(flat, 'int32')), wordIndex.shape) as tf.Tensor2D;
+  });
+}
+
+function maskedMean(words: tf.Tensor3D, mask: tf.Tensor2D): tf.Tensor2D {
+  const weights = tf.expandDims(mask, 2);
+  const count = tf.maximum(tf.sum(weights, 1), 1);
+  return tf.div(tf.sum(tf.mul(words, weights), 1), count);
+}

@@ -1,0 +1,44 @@
+import type { Alignment, Config } from './config';
+
+/** The paper as read in docs/paper-notes.md (METHOD of PLAN, Eqs 2–14, 26–27). */
+const paper: Alignment = {
+  iterations: 3,
+  delta: 0.5,
+  local: 'joint',
+  features: 'reencode',
+  negatives: 'report',
+  attention: 'linear',
+  attentionTemperature: 1,
+  similarity: 'scaledDot',
+  similarityScale: 1,
+  keepRatio: 0.7,
+  selectionTemperature: 1,
+  selectionNoise: true,
+  globalTemperature: 0.1,
+  localTemperature: 0.1,
+  globalWeight: 1,
+  localWeight: 1,
+};
+
+export const recipes: Record<Config['recipe'], Alignment> = {
+  paper,
+  /** PLAN's parts with negatives from other images, so that a word must be tied to pixels to lower the loss. */
+  grounded: {
+    ...paper,
+    features: 'reuse',
+    negatives: 'images',
+    attention: 'softmax',
+    attentionTemperature: 0.1,
+    similarity: 'cosine',
+  },
+  /** The global contrastive loss alone: the baseline. */
+  global: { ...paper, local: 'none', iterations: 1, features: 'reuse' },
+};
+
+/** The recipe's settings with what the configuration states itself laid over them. */
+export function resolveAlignment(config: Config): Alignment {
+  const stated = Object.fromEntries(Object.entries(config.alignment).filter(([, value]) => value !== undefined));
+  const alignment = { ...recipes[config.recipe], ...stated } as Alignment;
+  if (alignment.local !== 'joint') alignment.iterations = 1;
+  return alignment;
+}

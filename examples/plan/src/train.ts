@@ -1,0 +1,198 @@
+import {
+  Adam,
+  addPrefix,
+  clipByGlobalNorm,
+  constantRate,
+  cosineDecay,
+  latestCheckpoint,
+  linearWarmup,
+  loadCheckpoint,
+  MetricsLog,
+  type OptimizerState,
+  type PlateauState,
+  Progress,
+  ReduceLROnPlateau,
+  type RunFolder,
+  restoreParameters,
+  saveCheckpoint,
+  stopOnNonFinite,
+  TensorBoardLog,
+  takePrefix,
+  valueAndGradients,
+} from '@medalign/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Alignment, Config } from './config';
+import type { PlanData } from './data';
+import { PlanModel } from './model';
+
+/** A trained model and what it took. */
+export interface Trained {
+  model: PlanModel;
+  steps: number;
+  /** Wall-clock seconds of training, validation and checkpoints included; earlier parts of a resumed run too. */
+  seconds: number;
+  skippedImages: number;
+}
+
+/** What a checkpoint says beside its tensors. */
+interface SavedState {
+  step: number;
+  skippedImages: number;
+  plateau: PlateauState;
+  adam: OptimizerState['values'];
+  config: Config;
+  vocabulary: string[];
+}
+
+/** The model a configuration describes, with its seeded initial values. */
+export function createModel(config: Config, data: PlanData): PlanModel {
+  const { channels } = config.image;
+  return new PlanModel(config.model, { channels, vocabularySize: data.vocabulary.length, seed: config.seed });
+}
+
+/** Trains PLAN. Without a run folder nothing is written (ablations). */
+export async function train(
+  config: Config,
+  alignment: Alignment,
+  data: PlanData,
+  {
+    model,
+    run,
+    resume = false,
+    signal,
+    label = 'train',
+  }: { model: PlanModel; run?: RunFolder; resume?: boolean; signal?: AbortSignal; label?: string },
+): Promise<Trained> {
+  // ── Length and learning rate ────────────────────────────────────────────────────────────────────────────────────
+  const stepsPerEpoch = data.stepsPerEpoch();
+  const total = Math.min(config.train.maxSteps ?? Number.POSITIVE_INFINITY, config.train.epochs * stepsPerEpoch);
+  const { learningRate, weightDecay, clip, schedule, warmup, factor, patience } = config.optimizer;
+  const plateau = new ReduceLROnPlateau({ learningRate, factor, patience });
+  const fixed =
+    schedule === 'cosine'
+      ? linearWarmup({ steps: warmup, after: cosineDecay({ learningRate, steps: Math.max(1, total - warmup) }) })
+      : constantRate({ learningRate });
+  const rateAt = (step: number) => (schedule === 'plateau' ? plateau.learningRate : fixed(step));
+
+  // ── Optimiser ───────────────────────────────────────────────────────────────────────────────────────────────────
+  const parameters = model.parameters();
+  const adam = new Adam(parameters, { learningRate, weightDecay });
+  let step = 0;
+  let skippedImages = 0;
+
+  // ── Resume ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  const latest = run && resume ? latestCheckpoint(run.checkpoints) : undefined;
+  if (latest) {
+    const { tensors, state } = await loadCheckpoint(latest);
+    restoreParameters(model.variables(), takePrefix('model', tensors));
+    const saved = state as SavedState;
+    adam.loadState({ values: saved.adam, tensors: takePrefix('adam', tensors) });
+    plateau.loadState(saved.plateau);
+    ({ step, skippedImages } = saved);
+    tf.dispose([...tensors.values()]);
+    process.stderr.write(`resuming after step ${step} from ${latest}\n`);
+  }
+  const log = run && new MetricsLog(run.metrics, { resumeAfter: step });
+  const board = run && new TensorBoardLog(run.path, latest ? { resumeAfter: step } : {});
+  const startedAt = performance.now();
+  const seconds = () => log?.seconds ?? (performance.now() - startedAt) / 1000;
+  const save = async () => {
+    if (!run) return;
+    const { values, tensors } = adam.state();
+    await saveCheckpoint(run.checkpoints, {
+      step,
+      epoch: Math.floor(step / stepsPerEpoch),
+      tensors: new Map<string, tf.Tensor>([...addPrefix('model', model.variables()), ...addPrefix('adam', tensors)]),
+      state: {
+        step,
+        skippedImages,
+        plateau: plateau.state(),
+        adam: values,
+        config,
+        vocabulary: data.vocabulary,
+      } satisfies SavedState,
+    });
+  };
+
+  // ── Loop ────────────────────────────────────────────────────────────────────────────────────────────────────────
+  const progress = new Progress({ total, start: step, label });
+  try {
+    for (let epoch = Math.floor(step / stepsPerEpoch); step < total; epoch++) {
+      for await (const batch of data.trainingBatches(epoch, step % stepsPerEpoch)) {
+        adam.learningRate = rateAt(step);
+        const { value, terms, gradients } = valueAndGradients(() => {
+          const { loss, iterations } = model.align(batch.images, batch.texts, alignment, {
+            training: true,
+            seed: noiseSeed(config.seed, step),
+          });
+          const named = iterations.flatMap(({ losses }, t) =>
+            Object.entries(losses).map(([name, term]) => [`${name}${t + 1}`, term]),
+          );
+          return { total: loss, terms: Object.fromEntries(named) as Record<string, tf.Tensor> };
+        }, parameters);
+        const clipped = clip > 0 ? clipByGlobalNorm(gradients, clip) : undefined;
+        const numbers: Record<string, number> & { loss: number } = {
+          loss: (await value.data())[0]!,
+          ...Object.fromEntries(
+            await Promise.all(Object.entries(terms).map(async ([name, term]) => [name, (await term.data())[0]!])),
+          ),
+          ...(clipped && { gradientNorm: (await clipped.norm.data())[0]! }),
+        };
+        stopOnNonFinite(step + 1, numbers);
+        adam.step(clipped?.gradients ?? gradients);
+        tf.dispose([
+          value,
+          terms,
+          [...gradients.values()],
+          clipped?.norm ?? [],
+          [...(clipped?.gradients.values() ?? [])],
+        ]);
+        batch.dispose();
+
+        step += 1;
+        skippedImages += batch.skipped.length;
+        log?.write({ step, epoch, kind: 'train', learningRate: adam.learningRate, ...numbers });
+        board?.write(
+          step,
+          Object.fromEntries(Object.entries(numbers).map(([name, number]) => [`train/${name}`, number])),
+        );
+        progress.update(step, { terms: { loss: numbers.loss }, images: batch.samples.length, epoch: epoch + 1 });
+
+        if (step % stepsPerEpoch === 0 && data.split.validation.length > 0) {
+          const validation = await validationLoss(model, data, config, alignment);
+          stopOnNonFinite(step, { validationLoss: validation });
+          plateau.step(validation);
+          log?.write({ step, epoch, kind: 'validation', loss: validation });
+          board?.write(step, { 'validation/loss': validation });
+        }
+        const stopping = signal?.aborted ?? false;
+        if (step === total || stopping || step % config.train.checkpointEverySteps === 0) await save();
+        if (stopping) throw signal!.reason;
+        if (step >= total) break;
+      }
+    }
+  } finally {
+    progress.stop();
+    adam.dispose();
+  }
+  return { model, steps: step, seconds: seconds(), skippedImages };
+}
+
+/** The training loss on the validation patients: no noise, no dropout, running statistics. */
+async function validationLoss(model: PlanModel, data: PlanData, config: Config, alignment: Alignment): Promise<number> {
+  let sum = 0;
+  let count = 0;
+  for await (const batch of data.evaluationBatches(data.split.validation, config.train.batchSize)) {
+    if (batch.samples.length === config.train.batchSize || count === 0) {
+      const loss = tf.tidy(() => tf.clone(model.align(batch.images, batch.texts, alignment).loss));
+      sum += (await loss.data())[0]!;
+      count += 1;
+      loss.dispose();
+    }
+    batch.dispose();
+  }
+  return sum / count;
+}
+
+/** Another noise stream for every step of every seed. */
+const noiseSeed = (seed: number, step: number) => (Math.imul(seed + 1, 0x85ebca6b) + step * 16) >>> 0;

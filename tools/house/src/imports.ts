@@ -1,0 +1,32 @@
+import ts from 'typescript';
+
+/** Who may import whom. Arrows only point up: core ← models, data ← running ← examples; engines only from the top. */
+export const allowedImports: Record<string, string[]> = {
+  // core
+  similarity: [],
+  losses: ['similarity'],
+  progressive: ['similarity', 'losses'],
+  'eval-metrics': [],
+  // models
+  ops: ['similarity'],
+  weights: ['similarity'],
+  encoders: ['similarity', 'ops', 'weights'],
+  // data
+  datasets: [],
+  // engines
+  backend: [],
+  // running
+  trainer: ['similarity', 'losses', 'progressive', 'eval-metrics', 'ops', 'weights', 'encoders', 'datasets'],
+  report: ['eval-metrics'],
+};
+
+/** Packages of the core: tensors in, tensors out. Their only peer is tfjs-core, and they depend on nothing else. */
+export const corePackages = ['similarity', 'losses', 'progressive', 'eval-metrics'];
+
+/** Engines are imported by examples and tests alone. */
+export const enginePackages = ['backend', 'backend-torch'];
+
+/** Every module specifier a source text imports or re-exports, statically or dynamically. */
+export function importedModules(source: string): string[] {
+  return ts.preProcessFile(source, true, true).importedFiles.map((file) => file.fileName);
+}
