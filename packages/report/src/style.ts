@@ -22,7 +22,7 @@ figure { margin: 0; } .chart svg { display: block; width: 100%; height: auto; }
 caption { text-align: left; padding-bottom: .5rem; } caption > div { position: sticky; left: 0; max-width: min(46rem, calc(100vw - 3rem)); } caption span { color: var(--muted); }
 th, td { padding: .35rem .9rem .35rem 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: baseline; } thead th { border-bottom: 2px solid var(--muted); font-weight: 600; vertical-align: bottom; } tbody th { font-weight: 400; }
 td.text, thead th.text:not(:first-child) { padding-left: 1.25rem; }
-th.number, td.number { text-align: right; padding: .35rem .6rem .35rem 1.25rem; white-space: nowrap; } .interval { color: var(--muted); font-size: .8125rem; white-space: nowrap; }
+th.number, td.number { text-align: right; padding: .35rem .6rem .35rem 1.25rem; white-space: nowrap; } thead th.number { white-space: normal; } tbody th { min-width: 6.5rem; } .interval { color: var(--muted); font-size: .8125rem; white-space: nowrap; }
 .group { margin: 1.5rem 0 2rem; break-inside: avoid; } .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 1.5rem 1.25rem; margin-top: .75rem; align-items: start; }
 .panels.steps { grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 22rem)); }
 .panel { max-width: 26rem; } .panel > svg { display: block; width: 100%; height: auto; background: #000; border-radius: .25rem; } .panel figcaption { margin-top: .3rem; font-size: .9375rem; line-height: 1.4; } .panel figcaption span { display: block; color: var(--muted); font-size: .875rem; }
@@ -33,5 +33,5 @@ dl.settings { columns: 22rem; column-gap: 2.5rem; font-size: .875rem; margin: 0;
 .notes li { max-width: 46rem; margin: .35rem 0; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (max-width: 30rem) { body { padding: 1.25rem 1rem 3rem; } h1 { font-size: 1.4rem; } }
-@media print { body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; } svg { print-color-adjust: exact; } .table { overflow: visible; } .panels { grid-template-columns: repeat(3, 1fr); } .charts { grid-template-columns: repeat(2, 1fr); } }
+@media print { body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; } svg { print-color-adjust: exact; } .table { overflow: visible; } table { font-size: 8.5pt; } th.number, td.number { white-space: normal; padding-left: .75rem; } .interval { display: block; } .panels { grid-template-columns: repeat(3, 1fr); } .charts { grid-template-columns: repeat(2, 1fr); } }
 `;
