@@ -49,7 +49,7 @@ it.each(['linear', 'softmax'] as const)('imageRegionLoss with %s attention in ch
   const loss: Loss = (w, v, chunkSize) =>
     imageRegionLoss(w as tf.Tensor3D, v as tf.Tensor3D, { attention, chunkSize: chunkSize ?? b });
   const peak = await compare(loss, [r.tensor([b, l, d]), r.tensor([b, p, d])], 1);
-  expect(peak.chunked).toBeLessThan(peak.whole / 2);
+  expect(peak.chunked).toBeLessThan(peak.whole / 3);
   // linear attention never builds the word–pixel matrix of all pairs
   if (attention === 'linear') {
     const wide: Loss = (w, v) => imageRegionLoss(w as tf.Tensor3D, v as tf.Tensor3D, { chunkSize: 1 });

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkpoint } from './checkpoint';
+import { blockwise } from './blockwise';
 import { blockSizes } from './options';
 import { unitRows } from './unit-rows';
 
@@ -39,37 +39,21 @@ export const imagesPerBlock = (words: number, pixels: number, width: number): nu
 export function overImages(words: Queries, images: ImageBlock, chunkSize: number, cosines: Cosines): tf.Tensor2D {
   const count = images.values.shape[0];
   if (chunkSize >= count) return cosines(words, images);
-  const sizes = blockSizes(count, chunkSize);
-  // tf.split, because its gradient is one concat; that of a slice is an addition over all images
-  const split = (x: tf.Tensor | undefined) => x && tf.split(x, sizes, 0);
-  const values = split(images.values)!;
-  const parts = {
-    values,
-    keys: images.keys === images.values ? values : split(images.keys)!,
-    weights: split(images.weights),
-    mask: split(images.mask),
+  const sharedNames = ['queries', 'units', 'wordMask', 'projection'] as const;
+  const all = { ...words, ...images };
+  const shared = sharedNames.filter((name) => all[name] !== undefined);
+  const imageNames = ['values', 'keys', 'weights', 'mask'] as const;
+  const sameKeys = images.keys === images.values;
+  const perImage = imageNames.filter((name) => all[name] !== undefined && !(sameKeys && name === 'keys'));
+  const block = (sharedTensors: tf.Tensor[], imageTensors: tf.Tensor[]) => {
+    const named = Object.fromEntries([
+      ...shared.map((name, i) => [name, sharedTensors[i]]),
+      ...perImage.map((name, i) => [name, imageTensors[i]]),
+    ]);
+    return cosines(named, sameKeys ? { ...named, keys: named.values } : named);
   };
-  const columns = sizes.map((_, k) => {
-    const named = Object.entries({
-      queries: words.queries,
-      units: words.units,
-      wordMask: words.wordMask,
-      values: parts.values[k],
-      keys: parts.keys[k],
-      weights: parts.weights?.[k],
-      mask: parts.mask?.[k],
-      projection: images.projection,
-    }).filter(([, tensor]) => tensor !== undefined) as [string, tf.Tensor][];
-    const block = (...tensors: tf.Tensor[]) => {
-      const inputs = Object.fromEntries(named.map(([name], i) => [name, tensors[i]!]));
-      return cosines(inputs as unknown as Queries, inputs as unknown as ImageBlock);
-    };
-    return checkpoint(
-      block,
-      named.map(([, tensor]) => tensor),
-    );
-  });
-  return tf.concat(columns, 1) as tf.Tensor2D;
+  const tensors = (names: readonly (keyof typeof all)[]) => names.map((name) => all[name]!);
+  return blockwise(block, tensors(shared), tensors(perImage), blockSizes(count, chunkSize));
 }
 
 /** Cosines `[b·l, c]` of words with attended values: attention `[c, b·l, p]` over values `[c, p, d]`. */
