@@ -1,4 +1,4 @@
-import { type Anatomy, heartAt, lateral, lungAt, lungBorder, smoothStep, square, texture } from './phantom-anatomy';
+import { type Anatomy, lateral, lungBorder, smoothStep, square, texture } from './phantom-anatomy';
 import type { Random } from './random';
 
 /** The eight categories of MS-CXR, in its order. */
@@ -38,12 +38,17 @@ export const usualZones: Record<PhantomCategory, readonly (readonly [Zone, numbe
   Pneumothorax: [['apical', 3], ['lateral', 2]],
 };
 
+/** A value at a point, where lung (of the finding's side) and heart are known: 0…1 each. */
+type Field = (x: number, y: number, lung: number, heart: number) => number;
+
 /** A finding drawn into an image: attenuation to add, and how much the lung's own texture is hidden. */
 export interface DrawnLesion {
+  /** 0 the patient's right, 1 left. */
+  side: number;
   /** 0…1, how much of the finding is at this point. Outside `extent` it is 0. */
-  field: (x: number, y: number) => number;
+  field: Field;
   /** Added attenuation at this point; without it, `amplitude · field`. */
-  density?: (x: number, y: number) => number;
+  density?: Field;
   amplitude: number;
   /** Part of the peak that counts as inside the mask. */
   maskLevel: number;
@@ -56,6 +61,8 @@ const zoneHeights: Partial<Record<Zone, [number, number]>> = {
   mid: [0.44, 0.56],
   lower: [0.72, 0.88],
 };
+
+type Shape = Omit<DrawnLesion, 'side'>;
 
 /** A point inside the zone of a lung, away from its borders. */
 function pointIn(a: Anatomy, side: number, zone: Zone, random: Random): [number, number] {
@@ -72,7 +79,7 @@ function pointIn(a: Anatomy, side: number, zone: Zone, random: Random): [number,
   return [side === 0 ? a.midline - u : a.midline + u, y];
 }
 
-const airAt = (a: Anatomy, side: number, x: number, y: number) => lungAt(a, side, x, y) * (1 - 0.75 * heartAt(a, x, y));
+const airOf = (lung: number, heart: number) => lung * (1 - 0.75 * heart);
 
 const around = (x: number, y: number, rx: number, ry: number): DrawnLesion['extent'] => [
   x - rx,
@@ -81,19 +88,19 @@ const around = (x: number, y: number, rx: number, ry: number): DrawnLesion['exte
   y + ry,
 ];
 
-function consolidation(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): DrawnLesion {
+function consolidation(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): Shape {
   const [cx, cy] = pointIn(a, side, zone, random);
   const rx = (0.05 + 0.07 * severity) * random.between(0.85, 1.2);
   const ry = (0.045 + 0.065 * severity) * random.between(0.85, 1.2);
   const [p, q] = [random.between(0, 6.28), random.between(0, 6.28)];
   const bronchogram = texture(20, random.integer(0, 2 ** 31));
   return {
-    field: (x, y) => {
+    field: (x, y, lung, heart) => {
       const dx = (x - cx) / rx;
       const dy = (y - cy) / ry;
       const angle = Math.atan2(dy, dx);
       const r = Math.sqrt(dx * dx + dy * dy) * (1 + 0.2 * Math.sin(3 * angle + p) + 0.12 * Math.sin(5 * angle + q));
-      return smoothStep(1 - r, 0.1) * airAt(a, side, x, y) * (0.92 + 0.08 * bronchogram(x, y));
+      return smoothStep(1 - r, 0.1) * airOf(lung, heart) * (0.92 + 0.08 * bronchogram(x, y));
     },
     amplitude: 0.07 + 0.25 * severity,
     maskLevel: 0.45,
@@ -101,19 +108,19 @@ function consolidation(a: Anatomy, side: number, { zone, severity }: Lesion, ran
   };
 }
 
-function opacity(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): DrawnLesion {
+function opacity(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): Shape {
   const [cx, cy] = pointIn(a, side, zone, random);
   const rx = (0.065 + 0.075 * severity) * random.between(0.85, 1.2);
   const ry = (0.06 + 0.07 * severity) * random.between(0.85, 1.2);
   return {
-    field: (x, y) => Math.exp(-0.9 * (square((x - cx) / rx) + square((y - cy) / ry))) * airAt(a, side, x, y),
+    field: (x, y, lung, heart) => Math.exp(-0.9 * (square((x - cx) / rx) + square((y - cy) / ry))) * airOf(lung, heart),
     amplitude: 0.05 + 0.17 * severity,
     maskLevel: 0.4,
     extent: around(cx, cy, 2.4 * rx, 2.4 * ry),
   };
 }
 
-function pneumonia(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): DrawnLesion {
+function pneumonia(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): Shape {
   const [cx, cy] = pointIn(a, side, zone, random);
   const radius = 0.055 + 0.06 * severity;
   const spots = Array.from({ length: random.integer(4, 5 + Math.round(4 * severity)) }, (_, i) => {
@@ -122,10 +129,10 @@ function pneumonia(a: Anatomy, side: number, { zone, severity }: Lesion, random:
     return { x: cx + distance * Math.cos(angle), y: cy + distance * Math.sin(angle), r: random.between(0.018, 0.03) };
   });
   return {
-    field: (x, y) => {
+    field: (x, y, lung, heart) => {
       let sum = 0;
       for (const spot of spots) sum += Math.exp(-(square(x - spot.x) + square(y - spot.y)) / (2 * spot.r ** 2));
-      return Math.min(1, sum) * airAt(a, side, x, y);
+      return Math.min(1, sum) * airOf(lung, heart);
     },
     amplitude: 0.07 + 0.21 * severity,
     maskLevel: 0.35,
@@ -133,7 +140,7 @@ function pneumonia(a: Anatomy, side: number, { zone, severity }: Lesion, random:
   };
 }
 
-function atelectasis(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): DrawnLesion {
+function atelectasis(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): Shape {
   const [cx, cy] = pointIn(a, side, zone, random);
   const half = 0.06 + 0.06 * severity;
   const thickness = random.between(0.011, 0.015) + 0.004 * severity;
@@ -142,7 +149,7 @@ function atelectasis(a: Anatomy, side: number, { zone, severity }: Lesion, rando
   const spacing = random.between(0.04, 0.05);
   const [c, s] = [Math.cos(tilt), Math.sin(tilt)];
   return {
-    field: (x, y) => {
+    field: (x, y, lung, heart) => {
       const along = c * (x - cx) + s * (y - cy);
       const across = c * (y - cy) - s * (x - cx);
       let sum = 0;
@@ -151,7 +158,7 @@ function atelectasis(a: Anatomy, side: number, { zone, severity }: Lesion, rando
         sum +=
           Math.exp(-square((across - offset) / thickness)) * smoothStep(half * (1 - 0.15 * i) - Math.abs(along), 0.008);
       }
-      return Math.min(1, sum) * airAt(a, side, x, y);
+      return Math.min(1, sum) * airOf(lung, heart);
     },
     amplitude: 0.09 + 0.23 * severity,
     maskLevel: 0.35,
@@ -159,7 +166,7 @@ function atelectasis(a: Anatomy, side: number, { zone, severity }: Lesion, rando
   };
 }
 
-function edema(a: Anatomy, side: number, { severity }: Lesion, random: Random): DrawnLesion {
+function edema(a: Anatomy, side: number, { severity }: Lesion, random: Random): Shape {
   const u = random.between(0.12, 0.15);
   const cx = side === 0 ? a.midline - u : a.midline + u;
   const cy = random.between(0.41, 0.46);
@@ -167,9 +174,9 @@ function edema(a: Anatomy, side: number, { severity }: Lesion, random: Random): 
   const ry = 0.085 + 0.085 * severity;
   const lines = texture(26, random.integer(0, 2 ** 31));
   return {
-    field: (x, y) => {
+    field: (x, y, lung, heart) => {
       const r2 = square((x - cx) / rx) + square((y - cy) / ry);
-      return Math.exp(-(r2 ** 1.2)) * airAt(a, side, x, y) * Math.max(0.4, 0.9 + 0.12 * lines(x, y));
+      return Math.exp(-(r2 ** 1.2)) * airOf(lung, heart) * Math.max(0.4, 0.9 + 0.12 * lines(x, y));
     },
     amplitude: 0.06 + 0.2 * severity,
     maskLevel: 0.4,
@@ -177,15 +184,15 @@ function edema(a: Anatomy, side: number, { severity }: Lesion, random: Random): 
   };
 }
 
-function effusion(a: Anatomy, side: number, { severity }: Lesion, random: Random): DrawnLesion {
+function effusion(a: Anatomy, side: number, { severity }: Lesion, random: Random): Shape {
   const lowest = lungBorder.bottom(a, side, a.halfWidth - 0.015);
   const level = lowest - (0.05 + 0.25 * severity);
   const rise = random.between(0.03, 0.06);
   return {
-    field: (x, y) => {
+    field: (x, y, lung, heart) => {
       const u = lateral(a, side, x);
       const surface = level + rise * (1 - (u / a.halfWidth) ** 3);
-      return smoothStep(y - surface, 0.009) * lungAt(a, side, x, y) * (1 - 0.95 * heartAt(a, x, y));
+      return smoothStep(y - surface, 0.009) * lung * (1 - 0.95 * heart);
     },
     amplitude: 0.32 + 0.12 * severity,
     maskLevel: 0.45,
@@ -193,7 +200,7 @@ function effusion(a: Anatomy, side: number, { severity }: Lesion, random: Random
   };
 }
 
-function pneumothorax(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): DrawnLesion {
+function pneumothorax(a: Anatomy, side: number, { zone, severity }: Lesion, random: Random): Shape {
   const width = zone === 'apical' ? 0.06 + 0.12 * severity : 0.035 + 0.07 * severity;
   const wave = random.between(0, 6.28);
   const ends: [number, number] = zone === 'apical' ? [0, 1] : [random.between(0.34, 0.38), random.between(0.68, 0.76)];
@@ -205,13 +212,13 @@ function pneumothorax(a: Anatomy, side: number, { zone, severity }: Lesion, rand
   const within = (y: number) =>
     zone === 'apical' ? 1 : smoothStep(y - ends[0], 0.015) * smoothStep(ends[1] - y, 0.015);
   const amplitude = -(0.06 + 0.07 * severity);
-  const field = (x: number, y: number) => smoothStep(depth(x, y), 0.006) * within(y) * airAt(a, side, x, y);
+  const field: Field = (x, y, lung, heart) => smoothStep(depth(x, y), 0.006) * within(y) * airOf(lung, heart);
   return {
     field,
-    density: (x, y) => {
+    density: (x, y, lung, heart) => {
       // The visceral pleura is a thin bright line along the edge of the collapsed lung.
-      const pleura = Math.exp(-square(depth(x, y) / 0.009)) * within(y) * airAt(a, side, x, y);
-      return amplitude * field(x, y) + (0.07 + 0.05 * severity) * pleura;
+      const pleura = Math.exp(-square(depth(x, y) / 0.009)) * within(y) * airOf(lung, heart);
+      return amplitude * field(x, y, lung, heart) + (0.07 + 0.05 * severity) * pleura;
     },
     amplitude,
     maskLevel: 0.5,
@@ -219,10 +226,10 @@ function pneumothorax(a: Anatomy, side: number, { zone, severity }: Lesion, rand
   };
 }
 
-function cardiomegaly(a: Anatomy): DrawnLesion {
+function cardiomegaly(a: Anatomy): Shape {
   const reach = Math.max(a.heart.width, a.heart.height) + 0.05;
   return {
-    field: (x, y) => heartAt(a, x, y) * smoothStep(lungBorder.bottom(a, 1, 0.16) + 0.03 - y, 0.01),
+    field: (_x, y, _lung, heart) => heart * smoothStep(lungBorder.bottom(a, 1, 0.16) + 0.03 - y, 0.01),
     amplitude: 0,
     maskLevel: 0.5,
     extent: around(a.heart.x, a.heart.y, reach, reach),
@@ -252,5 +259,8 @@ const draw = {
 
 /** Draws a lesion: one part per side. */
 export function drawLesion(a: Anatomy, lesion: Lesion, random: Random): DrawnLesion[] {
-  return lesion.sides.map((side) => draw[lesion.category](a, side === 'right' ? 0 : 1, lesion, random));
+  return lesion.sides.map((name) => {
+    const side = name === 'right' ? 0 : 1;
+    return { side, ...draw[lesion.category](a, side, lesion, random) };
+  });
 }

@@ -48,14 +48,16 @@ function state(keys: readonly (number | string)[]): Uint32Array {
  * a.uniform() - b.uniform(); // 0
  */
 export function randomStream(...keys: (number | string)[]): Random {
-  let [a, b, c, counter] = state(keys) as unknown as [number, number, number, number];
+  // A typed array, since numbers past 31 bits in variables of a closure are allocated anew on every change.
+  const s = new Int32Array(state(keys));
   const next = () => {
-    const t = (a + b + counter) | 0;
-    counter = (counter + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = (c << 21) | (c >>> 11);
-    c = (c + t) | 0;
+    const b = s[1]!;
+    const c = s[2]!;
+    const t = (s[0]! + b + s[3]!) | 0;
+    s[3] = s[3]! + 1;
+    s[0] = b ^ (b >>> 9);
+    s[1] = (c + (c << 3)) | 0;
+    s[2] = ((c << 21) | (c >>> 11)) + t;
     return (t >>> 0) / 4294967296;
   };
   for (let i = 0; i < 12; i++) next();
