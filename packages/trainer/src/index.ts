@@ -1,4 +1,5 @@
 export { Adam, type AdamOptions, type OptimizerState } from './adam';
+export { type Checkpoint, latestCheckpoint, loadCheckpoint, type SaveOptions, saveCheckpoint } from './checkpoint';
 export { loadConfig } from './config';
 export {
   CheckpointError,
