@@ -62,7 +62,8 @@ const NAMED = new Set(['imageId', 'category', 'phrase', 'saturated', 'unknown'])
  * Each metric is averaged over the phrases of a category where it is defined, then over the categories. The interval is
  * a percentile bootstrap that draws images with all their phrases; a category that a resample does not hold is left out of that resample.
  *
- * @param records one per (image, phrase): `imageId`, `category` and the metrics, for instance from {@link contrastToNoise}.
+ * @param records one per (image, phrase): `imageId`, `category` and the metrics. From {@link contrastToNoise} take `cnr: value`,
+ * `signedCnr: signed`, `saturated: status === 'saturated'`, `unknown`.
  * @param options `resamples` 1000, `level` 0.95, `seed` 0.
  * @returns per metric the macro mean with its interval, the categories, and what was left out.
  * @throws {MetricError} if there is no record, or a metric is NaN or infinite (use null for "not defined").

@@ -22,7 +22,7 @@ figure { margin: 0; } .chart svg { display: block; width: 100%; height: auto; }
 caption { text-align: left; padding-bottom: .5rem; } caption > div { position: sticky; left: 0; max-width: min(46rem, calc(100vw - 3rem)); } caption span { color: var(--muted); }
 th, td { padding: .35rem .9rem .35rem 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: baseline; } thead th { border-bottom: 2px solid var(--muted); font-weight: 600; vertical-align: bottom; } tbody th { font-weight: 400; }
 td.text, thead th.text:not(:first-child) { padding-left: 1.25rem; }
-th.number, td.number { text-align: right; padding: .35rem .6rem .35rem 1.25rem; white-space: nowrap; } thead th.number { white-space: normal; } tbody th { min-width: 6.5rem; } .interval { color: var(--muted); font-size: .8125rem; white-space: nowrap; }
+th.number, td.number { text-align: right; padding: .35rem .6rem .35rem 1.25rem; white-space: nowrap; } thead th.number { white-space: normal; } tbody th { min-width: 6.5rem; } .interval { color: var(--muted); font-size: .875em; white-space: nowrap; }
 .group { margin: 1.5rem 0 2rem; break-inside: avoid; } .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 1.5rem 1.25rem; margin-top: .75rem; align-items: start; }
 .panels.steps { grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 22rem)); }
 .panel { max-width: 26rem; } .panel > svg { display: block; width: 100%; height: auto; background: #000; border-radius: .25rem; } .panel figcaption { margin-top: .3rem; font-size: .9375rem; line-height: 1.4; } .panel figcaption span { display: block; color: var(--muted); font-size: .875rem; }
