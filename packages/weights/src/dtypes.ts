@@ -37,9 +37,9 @@ export function toFloat16(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const size = Math.abs(value);
   if (size >= 65520) return sign | 0x7c00;
-  // Numbers of one binade are a whole multiple of its unit; below 2^-14 the unit stays.
-  const exponent = size < 2 ** -14 ? -14 : Math.floor(Math.log2(size));
-  const binade = size < 2 ** exponent ? exponent - 1 : size >= 2 ** (exponent + 1) ? exponent + 1 : exponent;
+  // Numbers of one binade are a whole multiple of its unit; below 2^-14 the unit stays. log2 may round up at the edge.
+  const exponent = Math.max(-14, Math.floor(Math.log2(size)));
+  const binade = exponent > -14 && size < 2 ** exponent ? exponent - 1 : exponent;
   const units = roundToEven(size / 2 ** (binade - 10));
   // A carry into the next binade is what adding to the exponent field does.
   return sign | (units + (binade + 14) * 1024);

@@ -1,0 +1,189 @@
+"""Writes the reference values that the tests of this package compare with. Run without arguments.
+
+Needs torch, torchvision, transformers, tokenizers. Tokeniser references need the two public BERT vocabularies: their folder is
+MEDALIGN_DATA/vocab, or ../shared/data/vocab beside the repository.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from tokenizers import BertWordPieceTokenizer
+from torchvision.models import resnet50
+from torchvision.models.resnet import BasicBlock, Bottleneck
+from transformers import BertConfig, BertModel
+
+here = Path(__file__).parent
+digits = 7
+
+
+def numbers(tensor):
+    return [float(f"{x:.{digits}g}") for x in tensor.detach().double().flatten().tolist()]
+
+
+def array(tensor):
+    return {"shape": list(tensor.shape), "data": numbers(tensor)}
+
+
+def write(name, value):
+    (here / name).write_text(json.dumps(value, separators=(",", ":"), ensure_ascii=True) + "\n")
+
+
+def weigh(tensor):
+    """A fixed linear functional, so that every output matters differently: sum of x_i * sin(i + 1)."""
+    flat = tensor.flatten()
+    return (flat * torch.sin(torch.arange(1, flat.numel() + 1, dtype=flat.dtype))).sum()
+
+
+class TinyResNet(torch.nn.Module):
+    """torchvision's blocks and names with free widths, stem and channels."""
+
+    def __init__(self, block, layers, widths, stem, channels):
+        super().__init__()
+        self.stem = stem
+        self.conv1 = (
+            torch.nn.Conv2d(channels, widths[0], 7, 2, 3, bias=False)
+            if stem == "imagenet"
+            else torch.nn.Conv2d(channels, widths[0], 3, 2, 1, bias=False)
+        )
+        self.bn1 = torch.nn.BatchNorm2d(widths[0])
+        inputs = widths[0]
+        for stage, (count, width) in enumerate(zip(layers, widths)):
+            blocks = []
+            for i in range(count):
+                stride = 2 if stage > 0 and i == 0 else 1
+                outputs = width * block.expansion
+                down = None
+                if stride != 1 or inputs != outputs:
+                    down = torch.nn.Sequential(
+                        torch.nn.Conv2d(inputs, outputs, 1, stride, bias=False), torch.nn.BatchNorm2d(outputs)
+                    )
+                blocks.append(block(inputs, width, stride, down))
+                inputs = outputs
+            setattr(self, f"layer{stage + 1}", torch.nn.Sequential(*blocks))
+        self.count = len(layers)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        if self.stem == "imagenet":
+            x = torch.nn.functional.max_pool2d(x, 3, 2, 1)
+        features = []
+        for stage in range(self.count):
+            x = getattr(self, f"layer{stage + 1}")(x)
+            features.append(x)
+        return features, x.mean((2, 3))
+
+
+def shake(model):
+    """Parameters and running statistics away from their symmetric initial values."""
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if tensor.dtype.is_floating_point:
+                if "running_var" in name or name.endswith(("bn1.weight", "bn2.weight", "bn3.weight", "LayerNorm.weight")):
+                    tensor.copy_(0.5 + torch.rand_like(tensor))
+                elif tensor.dim() == 1:
+                    tensor.copy_(0.3 * torch.randn_like(tensor))
+
+
+def resnet_golden(block, **config):
+    torch.manual_seed(1)
+    model = TinyResNet({"basic": BasicBlock, "bottleneck": Bottleneck}[block], **config)
+    shake(model)
+    # A size that strides do not divide, where padding matters.
+    images = torch.randn(2, config["channels"], 21, 18)
+    state = {name: array(tensor) for name, tensor in model.state_dict().items()}
+    model.eval()
+    features, pooled = model(images)
+    weigh(pooled).backward()
+    inference_gradient = array(model.conv1.weight.grad)
+    result = {
+        "block": block,
+        **config,
+        "state": state,
+        "images": array(images.permute(0, 2, 3, 1)),
+        "features": [array(f.permute(0, 2, 3, 1)) for f in features],
+        "pooled": array(pooled),
+        "inferenceGradient": inference_gradient,
+    }
+    model.zero_grad()
+    model.train()
+    features, pooled = model(images)
+    weigh(pooled).backward()
+    result["training"] = {
+        "pooled": array(pooled),
+        "gradients": {name: array(p.grad) for name, p in model.named_parameters()},
+        "buffers": {name: array(b) for name, b in model.named_buffers()},
+    }
+    return result
+
+
+def bert_golden():
+    torch.manual_seed(2)
+    config = BertConfig(
+        vocab_size=23, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+        max_position_embeddings=12, type_vocab_size=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        initializer_range=0.3,
+    )
+    config._attn_implementation = "eager"
+    model = BertModel(config)
+    shake(model)
+    model.eval()
+    ids = torch.tensor([[2, 5, 7, 5, 22, 3], [2, 9, 3, 1, 1, 1]])
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
+    types = torch.tensor([[0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0]])
+    out = model(ids, mask, types, output_hidden_states=True)
+    (weigh(out.pooler_output) + weigh(out.hidden_states[-1] * mask[..., None])).backward()
+    names = [name for name in model.state_dict() if not name.endswith("position_ids")]
+    return {
+        "state": {name: array(model.state_dict()[name]) for name in names},
+        "ids": ids.tolist(), "mask": mask.tolist(), "types": types.tolist(),
+        "hiddenStates": [array(h) for h in out.hidden_states],
+        "pooled": array(out.pooler_output),
+        "gradients": {name: array(p.grad) for name, p in model.named_parameters()},
+    }
+
+
+TEXTS = [
+    "No acute cardiopulmonary process.",
+    "Small right-sided pleural effusion, 2.5 cm; unchanged from ___.",
+    "  \tHeart size: NORMAL.\nLungs are clear!  ",
+    "Na\u00efve r\u00e9sum\u00e9 \u2014 caf\u00e9 \u2265 5\u00b5m (post-op) [SEP] [MASK] [CLS]",
+    "\u80ba\u708e pneumonia \ud83e\udec1 \u00e6\u00df\u0130",
+    "hydropneumothorax electroencephalographically $5 ^ ` ~ <b>",
+    "",
+    "x" * 101 + " ##ing don't",
+    "zero\u200bwidth soft\u00adhyphen\u00a0nbsp \u0000nul \ufffd",
+]
+
+
+def tokenizer_golden():
+    folder = Path(os.environ.get("MEDALIGN_DATA", here.parents[3] / "shared/data")) / "vocab"
+    result = {"texts": TEXTS}
+    for case, lowercase in (("uncased", True), ("cased", False)):
+        path = folder / f"bert_base_{case}_vocab.txt"
+        tokenizer = reference_tokenizer(path, lowercase)
+        result[case] = [tokenizer(text) for text in TEXTS]
+    return result
+
+
+def reference_tokenizer(path, lowercase):
+    tokenizer = BertWordPieceTokenizer(str(path), lowercase=lowercase)
+    # Special tokens inside a text are text here (transformers: split_special_tokens=True).
+    tokenizer._tokenizer.encode_special_tokens = True
+    return lambda text: tokenizer.encode(text).ids
+
+
+def names_golden():
+    with torch.device("meta"):
+        bert = BertModel(BertConfig())
+        resnet = resnet50()
+    shapes = lambda model: {name: list(t.shape) for name, t in model.state_dict().items()}
+    return {"resnet50": shapes(resnet), "bertBase": shapes(bert)}
+
+
+write("resnet-basic.json", resnet_golden("basic", layers=[1, 2], widths=[4, 6], stem="small", channels=1))
+write("resnet-bottleneck.json", resnet_golden("bottleneck", layers=[1, 1], widths=[2, 3], stem="imagenet", channels=3))
+write("bert.json", bert_golden())
+write("tokenizer.json", tokenizer_golden())
+write("names.json", names_golden())
