@@ -119,7 +119,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint & { path:
  * The path of the checkpoint with the most steps in a run folder or its `checkpoints/`, or undefined.
  *
  * @example
- * latestCheckpoint('/no/such/run') // undefined
+ * latestCheckpoint('/no/such/run') ?? 'none' // "none"
  */
 export function latestCheckpoint(runFolder: string): string | undefined {
   const folder = [join(runFolder, 'checkpoints'), runFolder].find((candidate) => steps(candidate).length > 0);
