@@ -112,6 +112,11 @@ onEveryEngine('gradients', () => {
     );
   });
 
+  it('maxPool of negative values gives the gradient to the largest', () => {
+    const pooled = tf.grad((a) => tf.sum(tf.maxPool(a as tf.Tensor4D, 2, 2, 'valid')));
+    expectClose(pooled(tf.tensor4d([-4, -3, -2, -1], [1, 2, 2, 1])), [0, 0, 0, 1], 0);
+  });
+
   it('where keeps a NaN of the branch not taken out of the gradient', () => {
     const safe = tf.grad((a) => tf.sum(tf.where(tf.tensor1d([1, 0], 'bool'), a, tf.zerosLike(a))));
     expectClose(safe(tf.tensor1d([1, 2]), tf.scalar(1)), [1, 0]);

@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { allocate, replaceKernel, view } from './heap';
 
 /**
- * MaxPoolGrad: each window gives its dy to its first largest pixel. tfjs-wasm's own is wrong as soon as windows
- * overlap or are padded (3 × 3 with stride 2, the first layers of a ResNet).
+ * MaxPoolGrad: each window gives its dy to its first largest pixel. tfjs-wasm's own searches from 0 upwards, so a
+ * window of negative values gives its dy to the window's corner, or to nothing where that lies in the padding.
  */
 export function registerPoolingGradients(): void {
   replaceKernel('MaxPoolGrad', ({ inputs, attrs, backend }) => {
