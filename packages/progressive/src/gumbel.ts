@@ -9,10 +9,10 @@ function hash(value: number): number {
 /**
  * Standard Gumbel noise, −log(−log u), the same on every engine and every run for the same seed.
  *
- * Counter-based: the value at one place depends on seed, stream and place alone.
+ * Counter-based: the value at one place depends on the seed and the place alone.
  */
-export function gumbel(count: number, seed: number, stream = 0): Float32Array {
-  const key = hash(hash(seed) + Math.imul(stream, 0x9e3779b9));
+export function gumbel(count: number, seed: number): Float32Array {
+  const key = hash(seed);
   // u is never 0 or 1, so both logarithms are finite
   return Float32Array.from(
     { length: count },

@@ -24,6 +24,10 @@ onEveryEngine('pairwise similarity', () => {
       pairwiseSimilarity(x, y, { kind: 'scaledDot', scale: 2 }),
       [2, 5, 10, 0, 7, 20].map((v) => (2 * v) / Math.sqrt(3)),
     );
+    for (const kind of kinds) {
+      const learned = pairwiseSimilarity(x, y, { kind, scale: tf.scalar(2) });
+      expectClose(learned, pairwiseSimilarity(x, y, { kind, scale: 2 }));
+    }
     expectClose(pairwiseSimilarity(x, y), [1 / 3, 5 / 3 / Math.sqrt(3), 2 / 3, 0, 7 / 5 / Math.sqrt(3), 0.8]);
   });
 
