@@ -3,7 +3,7 @@ import { allocate, type KernelCall, replaceKernel, view } from './heap';
 
 /**
  * Sum and Mean over leading or middle axes (batch norm, a bias's gradient, pooling over an image), added up in double
- * precision without the transposed copy that tfjs-wasm makes first: 3 ms against 8 ms for `[32, 32, 32, 32]` to `[32]`.
+ * precision without the transposed copy that tfjs-wasm makes first; twice as fast for `[32, 32, 32, 32]` to `[32]`.
  */
 export function registerSums(): void {
   for (const name of ['Sum', 'Mean']) {
