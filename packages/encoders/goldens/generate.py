@@ -14,7 +14,7 @@ from torchvision.models import resnet50
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from transformers import BertConfig, BertModel
 
-here = Path(__file__).parent
+here = Path(__file__).resolve().parent
 digits = 7
 
 
@@ -149,7 +149,7 @@ TEXTS = [
     "Small right-sided pleural effusion, 2.5 cm; unchanged from ___.",
     "  \tHeart size: NORMAL.\nLungs are clear!  ",
     "Na\u00efve r\u00e9sum\u00e9 \u2014 caf\u00e9 \u2265 5\u00b5m (post-op) [SEP] [MASK] [CLS]",
-    "\u80ba\u708e pneumonia \ud83e\udec1 \u00e6\u00df\u0130",
+    "\u80ba\u708e pneumonia \U0001fac1 \u00e6\u00df\u0130",
     "hydropneumothorax electroencephalographically $5 ^ ` ~ <b>",
     "",
     "x" * 101 + " ##ing don't",

@@ -1,129 +1,117 @@
-/** Element types of a safetensors file that this package reads and writes. */
-export type SafetensorsDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U8' | 'BOOL';
+import { float16Table, toBfloat16, toFloat16 } from './half';
 
-/** The array a type is read into: 64-bit floats and half precision become float32, 64-bit integers int32. */
+/** Element types of a safetensors file that this package reads and writes. */
+export type SafetensorsDtype = 'I64' | 'F64' | 'F32' | 'I32' | 'BF16' | 'F16' | 'I16' | 'I8' | 'U8' | 'BOOL';
+
+/** The array a type is read into: 64-bit floats and half precision become float32, 64-bit integers int32, booleans 0 or 1. */
 export type SafetensorsData = Float32Array | Int32Array | Int16Array | Int8Array | Uint8Array;
+
+/** Throws for the value at a place of a tensor. */
+export type Fail = (index: number, value: number | bigint, why: string) => never;
 
 type Codec = {
   bytes: number;
-  create: (length: number) => SafetensorsData;
-  read: (view: DataView, at: number) => number;
-  write: (view: DataView, at: number, value: number) => void;
+  /** A tensor's own bytes → values. The buffer is taken over where the bytes are the values. */
+  read: (buffer: ArrayBuffer, fail: Fail) => SafetensorsData;
+  /** Values of another type → an array whose bytes are the file's. */
+  write: (data: SafetensorsData, fail: Fail) => ArrayBufferView;
 };
 
-const float = (length: number) => new Float32Array(length);
-const scratch = new DataView(new ArrayBuffer(4));
-
-/** float32 → bfloat16 bits, to the nearest, ties to even; NaN stays NaN. */
-export function toBfloat16(value: number): number {
-  scratch.setFloat32(0, value);
-  const bits = scratch.getUint32(0);
-  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
-  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
-}
-
-/** float16 bits → number. */
-export function fromFloat16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
-
-/** number → float16 bits, to the nearest, ties to even; too large becomes infinity. */
-export function toFloat16(value: number): number {
-  if (Number.isNaN(value)) return 0x7e00;
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const size = Math.abs(value);
-  if (size >= 65520) return sign | 0x7c00;
-  // Numbers of one binade are a whole multiple of its unit; below 2^-14 the unit stays. log2 may round up at the edge.
-  const exponent = Math.max(-14, Math.floor(Math.log2(size)));
-  const binade = exponent > -14 && size < 2 ** exponent ? exponent - 1 : exponent;
-  const units = roundToEven(size / 2 ** (binade - 10));
-  // A carry into the next binade is what adding to the exponent field does.
-  return sign | (units + (binade + 14) * 1024);
-}
-
-function roundToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-}
-
-/** How each type lies in a file. Little endian throughout. */
+/**
+ * How each type lies in a file (little endian), in the order in which the reference implementation writes them.
+ * Conversions between floats round to the nearest, as PyTorch's; integers are checked, not wrapped.
+ */
 export const codecs: Record<SafetensorsDtype, Codec> = {
+  I64: { bytes: 8, read: narrowI64, write: widenI64 },
   F64: {
     bytes: 8,
-    create: float,
-    read: (v, at) => v.getFloat64(at, true),
-    write: (v, at, x) => v.setFloat64(at, x, true),
+    read: (buffer) => Float32Array.from(new Float64Array(buffer)),
+    write: (data) => Float64Array.from(data),
   },
-  F32: {
-    bytes: 4,
-    create: float,
-    read: (v, at) => v.getFloat32(at, true),
-    write: (v, at, x) => v.setFloat32(at, x, true),
-  },
-  F16: {
-    bytes: 2,
-    create: float,
-    read: (v, at) => fromFloat16(v.getUint16(at, true)),
-    write: (v, at, x) => v.setUint16(at, toFloat16(x), true),
-  },
-  BF16: {
-    bytes: 2,
-    create: float,
-    read: (v, at) => {
-      scratch.setUint32(0, v.getUint16(at, true) << 16);
-      return scratch.getFloat32(0);
-    },
-    write: (v, at, x) => v.setUint16(at, toBfloat16(x), true),
-  },
-  I64: {
-    bytes: 8,
-    create: (length) => new Int32Array(length),
-    read: (v, at) => Number(v.getBigInt64(at, true)),
-    write: (v, at, x) => v.setBigInt64(at, BigInt(x), true),
-  },
-  I32: {
-    bytes: 4,
-    create: (n) => new Int32Array(n),
-    read: (v, at) => v.getInt32(at, true),
-    write: (v, at, x) => v.setInt32(at, x, true),
-  },
-  I16: {
-    bytes: 2,
-    create: (n) => new Int16Array(n),
-    read: (v, at) => v.getInt16(at, true),
-    write: (v, at, x) => v.setInt16(at, x, true),
-  },
-  I8: {
-    bytes: 1,
-    create: (n) => new Int8Array(n),
-    read: (v, at) => v.getInt8(at),
-    write: (v, at, x) => v.setInt8(at, x),
-  },
-  U8: {
-    bytes: 1,
-    create: (n) => new Uint8Array(n),
-    read: (v, at) => v.getUint8(at),
-    write: (v, at, x) => v.setUint8(at, x),
-  },
-  BOOL: {
-    bytes: 1,
-    create: (n) => new Uint8Array(n),
-    read: (v, at) => v.getUint8(at),
-    write: (v, at, x) => v.setUint8(at, x ? 1 : 0),
-  },
+  F32: { bytes: 4, read: (buffer) => new Float32Array(buffer), write: (data) => Float32Array.from(data) },
+  I32: { bytes: 4, read: (buffer) => new Int32Array(buffer), write: whole('I32', Int32Array, -(2 ** 31), 2 ** 31 - 1) },
+  BF16: { bytes: 2, read: widenBfloat16, write: (data) => Uint16Array.from(data, toBfloat16) },
+  F16: { bytes: 2, read: widenFloat16, write: (data) => Uint16Array.from(data, toFloat16) },
+  I16: { bytes: 2, read: (buffer) => new Int16Array(buffer), write: whole('I16', Int16Array, -(2 ** 15), 2 ** 15 - 1) },
+  I8: { bytes: 1, read: (buffer) => new Int8Array(buffer), write: whole('I8', Int8Array, -128, 127) },
+  U8: { bytes: 1, read: (buffer) => new Uint8Array(buffer), write: whole('U8', Uint8Array, 0, 255) },
+  BOOL: { bytes: 1, read: checkBooleans, write: whole('BOOL', Uint8Array, 0, 1) },
 };
 
-/** Smallest and largest whole number of the integer types. */
-export const ranges: Partial<Record<SafetensorsDtype, [number, number]>> = {
-  I64: [-(2 ** 31), 2 ** 31 - 1],
-  I32: [-(2 ** 31), 2 ** 31 - 1],
-  I16: [-(2 ** 15), 2 ** 15 - 1],
-  I8: [-128, 127],
-  U8: [0, 255],
-  BOOL: [0, 1],
+/** The place of a type in a file: larger elements first, so that every tensor lies at a multiple of its element's size. */
+export const order = Object.keys(codecs) as SafetensorsDtype[];
+
+const dtypeByArray: Record<string, SafetensorsDtype> = {
+  Float32Array: 'F32',
+  Int32Array: 'I32',
+  Int16Array: 'I16',
+  Int8Array: 'I8',
+  Uint8Array: 'U8',
 };
+
+/** The type that holds an array as it is, found by its tag: test runners give arrays of another realm. */
+export function dtypeOf(data: unknown): SafetensorsDtype | undefined {
+  return ArrayBuffer.isView(data) ? dtypeByArray[(data as Uint8Array)[Symbol.toStringTag]] : undefined;
+}
+
+function narrowI64(buffer: ArrayBuffer, fail: Fail): Int32Array {
+  const halves = new Int32Array(buffer);
+  const data = new Int32Array(halves.length / 2);
+  for (let i = 0; i < data.length; i++) {
+    const low = halves[2 * i]!;
+    if (halves[2 * i + 1] !== low >> 31) {
+      fail(i, new BigInt64Array(buffer)[i]!, 'does not fit into 32 bits. Fix: save it as F32 or F64, or leave it out');
+    }
+    data[i] = low;
+  }
+  return data;
+}
+
+function widenI64(data: SafetensorsData, fail: Fail): Int32Array {
+  const low = whole('32 bits, which is what an I64 is read as', Int32Array, -(2 ** 31), 2 ** 31 - 1)(data, fail);
+  const halves = new Int32Array(2 * low.length);
+  low.forEach((value, i) => {
+    halves[2 * i] = value;
+    halves[2 * i + 1] = value >> 31;
+  });
+  return halves;
+}
+
+function widenBfloat16(buffer: ArrayBuffer): Float32Array {
+  const halves = new Uint16Array(buffer);
+  const bits = new Uint32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
+  return new Float32Array(bits.buffer);
+}
+
+function widenFloat16(buffer: ArrayBuffer): Float32Array {
+  const halves = new Uint16Array(buffer);
+  const table = float16Table();
+  const data = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) data[i] = table[halves[i]!]!;
+  return data;
+}
+
+function checkBooleans(buffer: ArrayBuffer, fail: Fail): Uint8Array {
+  const data = new Uint8Array(buffer);
+  const wrong = data.findIndex((value) => value > 1);
+  if (wrong >= 0) fail(wrong, data[wrong]!, 'is not 0 or 1. Fix: save it as U8');
+  return data;
+}
+
+function whole<T extends SafetensorsData>(
+  name: string,
+  type: new (data: SafetensorsData) => T,
+  low: number,
+  high: number,
+) {
+  return (data: SafetensorsData, fail: Fail): T => {
+    for (let i = 0; i < data.length; i++) {
+      const value = data[i]!;
+      if (!Number.isInteger(value) || value < low || value > high) {
+        fail(i, value, `is not a whole number of ${name} (${low} to ${high}). Fix: another dtype`);
+      }
+    }
+    return new type(data);
+  };
+}

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fromFloat16, toBfloat16, toFloat16 } from './dtypes';
 import {
   decodeSafetensors,
   encodeSafetensors,
@@ -33,7 +32,7 @@ describe('a file of the reference implementation', () => {
   it('is read value by value', async () => {
     const tensors = await readSafetensors(golden);
     const values = (name: string) => Array.from(tensors.get(name)!.data);
-    expect(tensors.metadata).toEqual({ format: 'pt', note: 'é' });
+    expect(tensors.metadata).toEqual({ note: 'é' });
     expect(values('f64')).toEqual([1.5, -2.25]);
     expect(tensors.get('f32')).toMatchObject({ dtype: 'F32', shape: [2, 3] });
     expect(values('f32')).toEqual([1, -0, Number.POSITIVE_INFINITY, 3.5, Math.fround(1e-40), -7]);
@@ -46,15 +45,15 @@ describe('a file of the reference implementation', () => {
     expect(values('u8')).toEqual([0, 255, 3]);
     expect(values('bool')).toEqual([1, 0, 1]);
     expect(tensors.get('empty')).toMatchObject({ shape: [0, 4], data: new Float32Array(0) });
+    expect(values('10')).toEqual([10]);
     expect(values('name é "quoted"')).toEqual([1]);
   });
 
-  it('is written back with the same bytes of data', async () => {
+  it('is written back byte for byte', async () => {
     const bytes = new Uint8Array(await readFile(golden));
     const tensors = decodeSafetensors(bytes);
-    const again = decodeSafetensors(encodeSafetensors(tensors, { metadata: tensors.metadata }));
-    expect(new Map(again)).toEqual(new Map([...again.keys()].map((name) => [name, tensors.get(name)])));
-    expect([...again.keys()].sort()).toEqual([...tensors.keys()].sort());
+    const shuffled = new Map([...tensors].reverse());
+    expect(encodeSafetensors(shuffled, { metadata: tensors.metadata })).toEqual(bytes);
   });
 });
 
@@ -104,16 +103,6 @@ describe('round trips', () => {
     expect(() => write('I8', Int32Array.of(200))).toThrow(/'x': value 200 at 0 is not a whole number of I8/);
     expect(() => write('I32', Float32Array.of(0.5))).toThrow(/'x': value 0.5/);
   });
-
-  it('float16 bits survive both ways for all 65,536 patterns', () => {
-    for (let bits = 0; bits < 65536; bits++) {
-      const value = fromFloat16(bits);
-      if (!Number.isNaN(value) && toFloat16(value) !== bits)
-        throw new Error(`${bits} → ${value} → ${toFloat16(value)}`);
-    }
-    expect(fromFloat16(toFloat16(Number.NaN))).toBeNaN();
-    expect(toBfloat16(1)).toBe(0x3f80);
-  });
 });
 
 describe('a hostile or broken file', () => {
@@ -145,7 +134,11 @@ describe('a hostile or broken file', () => {
     ['negative size', file({ a: entry('F32', [-1], 0, 4) }, four), /'a': shape \[-1\] is not a list of sizes/],
     ['overflowing size', file({ a: entry('F32', [2 ** 40, 2 ** 40], 0, 4) }, four), /'a': shape/],
     ['swapped offsets', file({ a: entry('F32', [1], 4, 0) }, four), /'a': data_offsets \[4,0\]/],
-    ['unknown dtype', file({ a: entry('F8_E4M3', [4], 0, 4) }, four), /'a': dtype "F8_E4M3" is not one of F64, F32/],
+    [
+      'unknown dtype',
+      file({ a: entry('F8_E4M3', [4], 0, 4) }, four),
+      /'a': dtype "F8_E4M3" is not one of I64, F64, F32/,
+    ],
     ['inherited dtype', file({ a: entry('toString', [4], 0, 4) }, four), /'a': dtype "toString"/],
     [
       'duplicate names',
@@ -155,7 +148,7 @@ describe('a hostile or broken file', () => {
       ),
       /'a' appears twice/,
     ],
-    ['metadata', file({ __metadata__: { n: 3 } }), /__metadata__: expected strings/],
+    ['metadata', file({ __metadata__: { n: 3 } }), /__metadata__: 'n' is 3, expected a string/],
     [
       'wide I64',
       file({ a: entry('I64', [1], 0, 8) }, Uint8Array.of(0, 0, 0, 0, 1, 0, 0, 0)),
