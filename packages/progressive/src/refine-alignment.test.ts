@@ -180,12 +180,14 @@ onEveryEngine('refineAlignment', () => {
 
     it('draws other noise in each iteration, and the same again from the same seed', () => {
       const inputs = { words: tf.ones([1, 40, 2]), pixels: tf.ones([1, 3, 2]) } as AlignmentInputs;
-      const masks = (seed: number) =>
-        refineAlignment(inputs, { iterations: 2, keepRatio: 0.5, training: true, seed }).iterations.map((i) => [
+      const masks = (seed: number, iterations = 2, keepRatio = 0.5) =>
+        refineAlignment(inputs, { iterations, keepRatio, training: true, seed }).iterations.map((i) => [
           ...i.keywordMask.dataSync(),
         ]);
       expect(masks(1)).toEqual(masks(1));
       expect(masks(1)).not.toEqual(masks(2));
+      // all words are alike: the same noise twice would pick the 10 best of the first draw
+      expect(masks(1)[1]).not.toEqual(masks(1, 1, 0.25)[0]);
     });
   });
 

@@ -85,6 +85,8 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
   return tf.tidy(() => {
     const pixels = keep(inputs.pixels, pixelMask);
     const keys = inputs.projectedPixels ? keep(inputs.projectedPixels, pixelMask) : pixels;
+    // pooling is linear: projecting the pixels once is projecting the regions of every iteration
+    const values = regionProjection ? project(pixels, regionProjection) : pixels;
     const globalLoss = (text: tf.Tensor2D) =>
       infoNce(globalImage!, text, { temperature: globalTemperature, directions, positives }) as tf.Scalar;
 
@@ -104,10 +106,9 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
       }
       const joint = coImportance(matrix, { alpha, beta, weighting, wordMask: left, pixelMask });
       const importance = local === 'initial' ? unrefined(joint) : joint;
-      const regions = regionFeatures(matrix, pixels, importance, {
+      const regions = regionFeatures(matrix, values, importance, {
         wordMask: left,
         pixelMask,
-        projection: regionProjection,
         attention,
         attentionTemperature,
       });
@@ -120,7 +121,7 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
       });
       const losses: AlignmentIteration['losses'] = global ? { global } : {};
       if (local !== 'none') {
-        losses.local = localLoss({ words, regions, pixels, keys, importance, keywordMask, left }, inputs, options);
+        losses.local = localLoss({ words, regions, values, keys, importance, keywordMask, left }, pixelMask, options);
       }
       loss = total(loss, losses, weights);
       done.push({ similarity: matrix, coImportance: importance, keywordMask, regions, losses });
@@ -145,7 +146,7 @@ const unrefined = (joint: CoImportance): CoImportance => ({
 interface LocalTensors {
   words: tf.Tensor3D;
   regions: tf.Tensor3D;
-  pixels: tf.Tensor3D;
+  values: tf.Tensor3D;
   keys: tf.Tensor3D;
   importance: CoImportance;
   keywordMask: tf.Tensor2D;
@@ -153,8 +154,8 @@ interface LocalTensors {
 }
 
 function localLoss(
-  { words, regions, pixels, keys, importance, keywordMask, left }: LocalTensors,
-  { regionProjection, pixelMask }: AlignmentInputs,
+  { words, regions, values, keys, importance, keywordMask, left }: LocalTensors,
+  pixelMask: tf.Tensor2D | undefined,
   {
     negatives = 'report',
     directions = 'sum',
@@ -166,16 +167,20 @@ function localLoss(
 ): tf.Scalar {
   const common = { keywordMask, wordMask: left, directions, temperature: localTemperature };
   if (negatives !== 'images') return wordRegionLoss(regions, words, { ...common, negatives }) as tf.Scalar;
-  return imageRegionLoss(words, pixels, {
+  return imageRegionLoss(words, values, {
     ...common,
     keys,
     pixelWeights: importance.pixelWeights,
-    projection: regionProjection,
     pixelMask,
     similarity,
     attention,
     attentionTemperature,
   }) as tf.Scalar;
+}
+
+function project(pixels: tf.Tensor3D, projection: tf.Tensor2D): tf.Tensor3D {
+  const [b, p, d] = pixels.shape;
+  return tf.reshape(tf.matMul(tf.reshape(pixels, [b * p, d]), projection), [b, p, d]);
 }
 
 function encode(
