@@ -156,13 +156,13 @@ let checks = 0;
 const modules = chosen.map((snippet, i) => {
   const { text, checks: found } = moduleOf(snippet);
   checks += found;
-  writeFileSync(join(cache, `${i}.ts`), text);
-  return { file: `./${i}.ts`, where: snippet.where };
+  writeFileSync(join(cache, `${i}.mts`), text);
+  return { file: `./${i}.mts`, where: snippet.where };
 });
-writeFileSync(join(cache, 'runner.ts'), runner(modules));
+writeFileSync(join(cache, 'runner.mts'), runner(modules));
 const child = spawnSync(
   process.execPath,
-  ['--conditions=@medalign/source', '--import', 'tsx', join(cache, 'runner.ts')],
+  ['--conditions=@medalign/source', '--import', 'tsx', join(cache, 'runner.mts')],
   {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -1,4 +1,5 @@
 import { Bert, Linear, ResNet, wordFeatures } from '@medalign/encoders';
+import { infoNce } from '@medalign/losses';
 import { refineAlignment } from '@medalign/progressive';
 import { addPrefix } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
@@ -27,13 +28,19 @@ export type EncodedTexts = {
   wordMask: tf.Tensor2D;
 };
 
+/** `training`: batch statistics, dropout and selection noise; `seed`: another one for every step. */
+export interface StepOptions {
+  training?: boolean;
+  seed?: number;
+}
+
 /** A ResNet, a BERT and the maps between them: everything in PLAN that has parameters. */
 export class PlanModel {
   readonly resnet: ResNet;
   readonly bert: Bert;
   readonly heads: Record<'local' | 'pixel' | 'region' | 'image' | 'word' | 'text', Linear>;
-  readonly alpha = tf.variable(tf.scalar(1), true);
-  readonly beta = tf.variable(tf.scalar(1), true);
+  readonly alpha = scalarVariable(1);
+  readonly beta = scalarVariable(1);
   readonly #config: Config['model'];
 
   constructor(
@@ -86,7 +93,7 @@ export class PlanModel {
   /** @param keep `[b, l]` 0/1: words whose pieces stay visible to the text encoder; all of them without it. */
   encodeTexts(
     batch: Tokens,
-    { training = false, seed = 0, keep }: { training?: boolean; seed?: number; keep?: tf.Tensor2D } = {},
+    { training = false, seed = 0, keep }: StepOptions & { keep?: tf.Tensor2D } = {},
   ): EncodedTexts {
     const { ids, attentionMask, wordIndex, wordMask } = batch;
     const visible = keep ? (tf.mul(attentionMask, piecesOf(keep, wordIndex)) as tf.Tensor2D) : attentionMask;
@@ -108,8 +115,23 @@ export class PlanModel {
     };
   }
 
-  /** PLAN's loss of one batch (Eqs 2–27) and what each round saw. */
-  align(images: tf.Tensor4D, batch: Tokens, alignment: Alignment, { training = false, seed = 0 } = {}) {
+  /** PLAN's loss of one batch (Eqs 2–27) and its terms, `global1`, `local1`, … of each round. */
+  loss(images: tf.Tensor4D, batch: Tokens, alignment: Alignment, options: StepOptions = {}): { total: tf.Scalar; terms: Record<string, tf.Scalar> } {
+    if (alignment.local === 'none') {
+      // The same number as refineAlignment's, without the similarity matrices that only its maps need.
+      const global = infoNce(this.encodeImages(images, options).global, this.encodeTexts(batch, options).global, {
+        temperature: alignment.globalTemperature,
+        directions: 'sum',
+      });
+      return { total: tf.mul(global, alignment.globalWeight), terms: { global1: global } };
+    }
+    const { loss, iterations } = this.refine(images, batch, alignment, options);
+    const named = iterations.flatMap(({ losses }, t) => Object.entries(losses).map(([name, term]) => [`${name}${t + 1}`, term]));
+    return { total: loss, terms: Object.fromEntries(named) };
+  }
+
+  /** The refinement of one batch: its loss and what each round saw and kept. */
+  refine(images: tf.Tensor4D, batch: Tokens, alignment: Alignment, { training = false, seed = 0 }: StepOptions = {}) {
     const image = this.encodeImages(images, { training });
     const text = this.encodeTexts(batch, { training, seed });
     return refineAlignment(
@@ -193,3 +215,6 @@ function maskedMean(words: tf.Tensor3D, mask: tf.Tensor2D): tf.Tensor2D {
   const count = tf.maximum(tf.sum(weights, 1), 1);
   return tf.div(tf.sum(tf.mul(words, weights), 1), count);
 }
+
+/** tf.variable keeps the tensor it is made from alive; the tidy frees it. */
+const scalarVariable = (value: number) => tf.tidy(() => tf.variable(tf.scalar(value)));

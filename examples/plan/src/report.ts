@@ -136,7 +136,7 @@ async function readPicture(
   }
 
   const aligned = tf.tidy(() => {
-    const { iterations } = model.align(batch.images, batch.texts, {
+    const { iterations } = model.refine(batch.images, batch.texts, {
       ...alignment,
       local: 'joint',
       iterations: Math.max(3, alignment.iterations),

@@ -120,16 +120,11 @@ export async function train(
     for (let epoch = Math.floor(step / stepsPerEpoch); step < total; epoch++) {
       for await (const batch of data.trainingBatches(epoch, step % stepsPerEpoch)) {
         adam.learningRate = rateAt(step);
-        const { value, terms, gradients } = valueAndGradients(() => {
-          const { loss, iterations } = model.align(batch.images, batch.texts, alignment, {
-            training: true,
-            seed: noiseSeed(config.seed, step),
-          });
-          const named = iterations.flatMap(({ losses }, t) =>
-            Object.entries(losses).map(([name, term]) => [`${name}${t + 1}`, term]),
-          );
-          return { total: loss, terms: Object.fromEntries(named) as Record<string, tf.Tensor> };
-        }, parameters);
+        const noise = { training: true, seed: noiseSeed(config.seed, step) };
+        const { value, terms, gradients } = valueAndGradients(
+          () => model.loss(batch.images, batch.texts, alignment, noise),
+          parameters,
+        );
         const clipped = clip > 0 ? clipByGlobalNorm(gradients, clip) : undefined;
         const numbers: Record<string, number> & { loss: number } = {
           loss: (await value.data())[0]!,
@@ -184,7 +179,7 @@ async function validationLoss(model: PlanModel, data: PlanData, config: Config, 
   let count = 0;
   for await (const batch of data.evaluationBatches(data.split.validation, config.train.batchSize)) {
     if (batch.samples.length === config.train.batchSize || count === 0) {
-      const loss = tf.tidy(() => tf.clone(model.align(batch.images, batch.texts, alignment).loss));
+      const loss = tf.tidy(() => tf.clone(model.loss(batch.images, batch.texts, alignment).total));
       sum += (await loss.data())[0]!;
       count += 1;
       loss.dispose();

@@ -1,0 +1,172 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { useBackend } from '@medalign/backend';
+import { refineAlignment } from '@medalign/progressive';
+import { latestCheckpoint, loadConfig, NonFiniteError, readMetrics, RunFolder } from '@medalign/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { configSchema } from './config';
+import { PlanData } from './data';
+import { measure } from './evaluate';
+import { refinementOptions } from './model';
+import { recipes, resolveAlignment } from './recipes';
+import { writePlanReport } from './report';
+import { summarize, toJson } from './summary';
+import { createModel, train } from './train';
+
+const tiny = [
+  'data.patients=14',
+  'data.size=32',
+  'image.resize=34',
+  'image.crop=32',
+  'model.width=8',
+  'model.image.layers=[1,1]',
+  'model.image.widths=[4,8]',
+  'model.image.strides=[1,2]',
+  'model.image.localStage=2',
+  'model.text.hiddenSize=8',
+  'model.text.heads=2',
+  'model.text.layers=1',
+  'model.text.intermediateSize=16',
+  'model.text.dropout=0.1',
+  'train.batchSize=4',
+  'train.epochs=1',
+  'train.maxSteps=4',
+  'train.checkpointEverySteps=2',
+  'optimizer.warmup=1',
+  'evaluate.bootstrap=20',
+];
+const configOf = (...sets: string[]) => loadConfig({ sets: [...tiny, ...sets], schema: configSchema });
+
+describe('the PLAN example', () => {
+  let folder: string;
+  beforeAll(() => useBackend('wasm') as Promise<unknown>);
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'medalign-plan-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('refuses an unknown key and names the nearest one', () => {
+    expect(() => configOf('optimizer.learningrate=1')).toThrow(/learningRate/);
+    expect(() => configOf('alignment.negatives=words')).toThrow(/negatives/);
+  });
+
+  it('fills a recipe with what the configuration states', () => {
+    expect(resolveAlignment(configOf('recipe=paper'))).toEqual(recipes.paper);
+    expect(resolveAlignment(configOf('recipe=paper', 'alignment.negatives=batch')).negatives).toBe('batch');
+    expect(resolveAlignment(configOf('recipe=paper', 'alignment.local=initial')).iterations).toBe(1);
+  });
+
+  it.each(['grounded', 'paper', 'global'])('trains with recipe %s, reads every map, and leaves no tensor behind', async (recipe) => {
+    const config = configOf(`recipe=${recipe}`);
+    const alignment = resolveAlignment(config);
+    const data = await PlanData.load(config);
+    const tensors = tf.memory().numTensors;
+    const model = createModel(config, data);
+    const first = [...model.parameters().values()].map((v) => v.dataSync().slice());
+    const { steps } = await train(config, alignment, data, { model });
+    expect(steps).toBe(4);
+    const moved = [...model.parameters().values()].filter((v, i) => !first[i]!.every((x, k) => x === v.dataSync()[k]));
+    // Without a local loss g, Wproj, the pixel and word projections, α and β have no part; BERT's pooler never has.
+    expect(moved.length).toBeGreaterThan(recipe === 'global' ? 20 : 25);
+    const measured = await measure(model, data, data.split.test, { alignment, batchSize: 4, seed: 0 });
+    const phrases = data.split.test.flatMap((sample) => sample.findings!).length;
+    expect(measured.records).toHaveLength(3 * phrases);
+    const json = toJson(measured, summarize(measured, 'words', { resamples: 20, seed: 0 }));
+    expect(json.cnrMacro).toBeGreaterThan(0);
+    expect(json.specificity === null || (json.specificity >= 0 && json.specificity <= 1)).toBe(true);
+    model.dispose();
+    expect(tf.memory().numTensors).toBe(tensors);
+  });
+
+  it("computes for local: 'none' the loss that refineAlignment does", async () => {
+    const config = configOf('recipe=global');
+    const alignment = resolveAlignment(config);
+    const data = await PlanData.load(config);
+    const model = createModel(config, data);
+    const { value: batch } = await data.evaluationBatches(data.split.train, 4).next();
+    const [images, texts] = [batch!.images, batch!.texts];
+    const ours = model.loss(images, texts, alignment).total.dataSync()[0]!;
+    const image = model.encodeImages(images);
+    const text = model.encodeTexts(texts);
+    const { loss } = refineAlignment(
+      { words: text.words, pixels: image.pixels, wordMask: text.wordMask, globalImage: image.global, globalText: text.global },
+      refinementOptions(alignment),
+    );
+    expect(loss.dataSync()[0]).toBeCloseTo(ours, 6);
+    batch!.dispose();
+    model.dispose();
+  });
+
+  it('resumes to the same bits', async () => {
+    const run = async (path: string, sets: string[], resume = false) => {
+      const config = configOf('recipe=paper', ...sets);
+      const data = await PlanData.load(config);
+      const model = createModel(config, data);
+      const runFolder = new RunFolder(path, { config, resume });
+      await train(config, resolveAlignment(config), data, { model, run: runFolder, resume });
+      model.dispose();
+      return readFileSync(latestCheckpoint(path)!);
+    };
+    const constant = 'optimizer.schedule=constant'; // a cosine over fewer steps would be another run
+    const whole = await run(join(folder, 'whole'), [constant]);
+    await run(join(folder, 'parts'), [constant, 'train.maxSteps=2']);
+    const parts = await run(join(folder, 'parts'), [constant], true);
+    const tensorsOf = (file: Buffer) => file.subarray(8 + Number(file.readBigUInt64LE(0)));
+    expect(tensorsOf(parts).equals(tensorsOf(whole))).toBe(true);
+    const losses = (path: string) => readMetrics(join(path, 'metrics.jsonl')).map(({ seconds: _, ...line }) => line);
+    expect(losses(join(folder, 'parts'))).toEqual(losses(join(folder, 'whole')));
+  });
+
+  it('stops on a loss that is not finite and names step and term', async () => {
+    const config = configOf('recipe=grounded');
+    const data = await PlanData.load(config);
+    const model = createModel(config, data);
+    const weight = model.parameters().get('heads.word.weight')!;
+    tf.tidy(() => weight.assign(tf.fill(weight.shape, Number.NaN)));
+    const training = train(config, resolveAlignment(config), data, { model });
+    await expect(training).rejects.toThrow(NonFiniteError);
+    await expect(training).rejects.toThrow(/step 1.*(loss|local1)/s);
+    model.dispose();
+  });
+
+  it('names and skips a broken image in the middle of an epoch, and stops above the limit', async () => {
+    const sharp = (await import('sharp')).default;
+    const rows = ['image,text,patient'];
+    for (let i = 0; i < 16; i++) {
+      const file = `image-${i}.jpg`;
+      const image = await sharp({ create: { width: 40, height: 40, channels: 3, background: { r: 10 * i, g: 80, b: 80 } } }).jpeg().toBuffer();
+      writeFileSync(join(folder, file), i % 8 === 3 ? image.subarray(0, 100) : image);
+      rows.push(`${file},finding number ${i} is seen,p${i}`);
+    }
+    writeFileSync(join(folder, 'pairs.csv'), rows.join('\n'));
+    const sets = ['data.kind=pairs', `data.path=${join(folder, 'pairs.csv')}`, 'data.fractions={train: 0.8, validation: 0.1, test: 0.1}', 'train.maxSteps=2'];
+    const config = configOf(...sets);
+    const data = await PlanData.load(config);
+    const broken = data.split.train.filter((sample) => /-(3|11)\.jpg/.test((sample.image as { path: string }).path)).length;
+    const model = createModel(config, data);
+    const { skippedImages } = await train(config, resolveAlignment(config), data, { model });
+    expect(skippedImages).toBeLessThanOrEqual(broken);
+    const strict = configOf(...sets, 'data.badImageLimit=0', 'train.maxSteps=3');
+    const strictData = await PlanData.load(strict);
+    if (broken) await expect(train(strict, resolveAlignment(strict), strictData, { model })).rejects.toThrow(/image-(3|11)/);
+    model.dispose();
+  });
+
+  it('writes a report that stands alone', async () => {
+    const config = configOf('recipe=grounded', 'evaluate.pictures=1', 'data.patients=20');
+    const alignment = resolveAlignment(config);
+    const data = await PlanData.load(config);
+    const model = createModel(config, data);
+    const run = new RunFolder(join(folder, 'run'), { config });
+    await train(config, alignment, data, { model, run });
+    const measured = await measure(model, data, data.split.test, { alignment, batchSize: 4, seed: 0 });
+    const reading = { measured, grounding: summarize(measured, 'words', { resamples: 20, seed: 0 }) };
+    const path = await writePlanReport({ folder: run, config, alignment, engine: { name: 'wasm' }, data, model, before: reading, after: reading, kind: 'words' });
+    const html = readFileSync(path, 'utf8');
+    expect(html).toContain('Keyword refinement');
+    expect(html).not.toMatch(/(src|href)="https?:/);
+    model.dispose();
+  });
+});
