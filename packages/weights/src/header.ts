@@ -39,11 +39,12 @@ export function headerEnd(first: Uint8Array, size: number): number {
 export function readHeader(bytes: Uint8Array, size = bytes.length): Header {
   const start = headerEnd(bytes, size);
   const text = decodeUtf8(bytes.subarray(8, start));
-  const { __metadata__: metadata, ...tensors } = parse(text);
+  const { __metadata__: strings, ...tensors } = parse(text);
   const duplicate = duplicateName(text);
   if (duplicate !== undefined) {
     throw new SafetensorsError(`${quoted(duplicate)} appears twice in one object of the header. ${again}`);
   }
+  const metadata = readMetadata(strings);
   const entries = Object.entries(tensors).map(([name, entry]) => readEntry(name, entry));
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkCoverage(entries, size - start);
@@ -51,7 +52,7 @@ export function readHeader(bytes: Uint8Array, size = bytes.length): Header {
     entry.begin += start;
     entry.end += start;
   }
-  return { entries, metadata: readMetadata(metadata) };
+  return { entries, metadata };
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

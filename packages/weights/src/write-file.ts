@@ -47,7 +47,8 @@ async function writeWhole(path: string, write: (file: FileHandle) => Promise<voi
     }
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    // Whatever stops the removal, the first error is the one to see.
+    await rm(temporary, { force: true }).catch(() => {});
     throw error;
   }
 }
