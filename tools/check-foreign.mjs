@@ -1,7 +1,7 @@
 // A foreign project installs the packed @medalign/losses beside tfjs-core and an engine, and uses it: ESM, require, tsc --strict.
 // Proves that the package brings nothing but similarity, and that a value and a gradient come out.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

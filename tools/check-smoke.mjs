@@ -5,13 +5,33 @@ import { join } from 'node:path';
 const [resultFile, run] = process.argv.slice(2);
 const result = JSON.parse(readFileSync(resultFile, 'utf8'));
 const problems = [];
-for (const key of ['backend', 'seconds', 'seed', 'recipe', 'test', 'before']) if (!(key in result)) problems.push(`no "${key}" in the result`);
-const numbers = ['cnrMacro', 'signedCnr', 'specificity', 'pointing', 'wrongPhraseCnr', 'recallAt1', 'recallAt5', 'recallAt10', 'gallery'];
+for (const key of ['backend', 'seconds', 'seed', 'recipe', 'test', 'before'])
+  if (!(key in result)) problems.push(`no "${key}" in the result`);
+const numbers = [
+  'cnrMacro',
+  'signedCnr',
+  'specificity',
+  'pointing',
+  'wrongPhraseCnr',
+  'recallAt1',
+  'recallAt5',
+  'recallAt10',
+  'gallery',
+];
 for (const part of ['test', 'before']) {
-  for (const key of numbers) if (!Number.isFinite(result[part]?.[key])) problems.push(`${part}.${key} is ${result[part]?.[key]}`);
+  for (const key of numbers)
+    if (!Number.isFinite(result[part]?.[key])) problems.push(`${part}.${key} is ${result[part]?.[key]}`);
   if (!Object.keys(result[part]?.cnr ?? {}).length) problems.push(`${part}.cnr is empty`);
 }
-for (const name of ['config.resolved.yaml', 'env.json', 'metrics.jsonl', 'report.html', 'split.json', 'checkpoints', 'overlays']) {
+for (const name of [
+  'config.resolved.yaml',
+  'env.json',
+  'metrics.jsonl',
+  'report.html',
+  'split.json',
+  'checkpoints',
+  'overlays',
+]) {
   if (!existsSync(join(run, name))) problems.push(`${name} is missing in the run folder`);
 }
 const files = readdirSync(run);

@@ -116,7 +116,12 @@ export class PlanModel {
   }
 
   /** PLAN's loss of one batch (Eqs 2–27) and its terms, `global1`, `local1`, … of each round. */
-  loss(images: tf.Tensor4D, batch: Tokens, alignment: Alignment, options: StepOptions = {}): { total: tf.Scalar; terms: Record<string, tf.Scalar> } {
+  loss(
+    images: tf.Tensor4D,
+    batch: Tokens,
+    alignment: Alignment,
+    options: StepOptions = {},
+  ): { total: tf.Scalar; terms: Record<string, tf.Scalar> } {
     if (alignment.local === 'none') {
       // The same number as refineAlignment's, without the similarity matrices that only its maps need.
       const global = infoNce(this.encodeImages(images, options).global, this.encodeTexts(batch, options).global, {
@@ -126,7 +131,9 @@ export class PlanModel {
       return { total: tf.mul(global, alignment.globalWeight), terms: { global1: global } };
     }
     const { loss, iterations } = this.refine(images, batch, alignment, options);
-    const named = iterations.flatMap(({ losses }, t) => Object.entries(losses).map(([name, term]) => [`${name}${t + 1}`, term]));
+    const named = iterations.flatMap(({ losses }, t) =>
+      Object.entries(losses).map(([name, term]) => [`${name}${t + 1}`, term]),
+    );
     return { total: loss, terms: Object.fromEntries(named) };
   }
 

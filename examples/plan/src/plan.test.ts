@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
 import { refineAlignment } from '@medalign/progressive';
-import { latestCheckpoint, loadConfig, NonFiniteError, readMetrics, RunFolder } from '@medalign/trainer';
+import { latestCheckpoint, loadConfig, NonFiniteError, RunFolder, readMetrics } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { configSchema } from './config';
@@ -58,27 +58,32 @@ describe('the PLAN example', () => {
     expect(resolveAlignment(configOf('recipe=paper', 'alignment.local=initial')).iterations).toBe(1);
   });
 
-  it.each(['grounded', 'paper', 'global'])('trains with recipe %s, reads every map, and leaves no tensor behind', async (recipe) => {
-    const config = configOf(`recipe=${recipe}`);
-    const alignment = resolveAlignment(config);
-    const data = await PlanData.load(config);
-    const tensors = tf.memory().numTensors;
-    const model = createModel(config, data);
-    const first = [...model.parameters().values()].map((v) => v.dataSync().slice());
-    const { steps } = await train(config, alignment, data, { model });
-    expect(steps).toBe(4);
-    const moved = [...model.parameters().values()].filter((v, i) => !first[i]!.every((x, k) => x === v.dataSync()[k]));
-    // Without a local loss g, Wproj, the pixel and word projections, α and β have no part; BERT's pooler never has.
-    expect(moved.length).toBeGreaterThan(recipe === 'global' ? 20 : 25);
-    const measured = await measure(model, data, data.split.test, { alignment, batchSize: 4, seed: 0 });
-    const phrases = data.split.test.flatMap((sample) => sample.findings!).length;
-    expect(measured.records).toHaveLength(3 * phrases);
-    const json = toJson(measured, summarize(measured, 'words', { resamples: 20, seed: 0 }));
-    expect(json.cnrMacro).toBeGreaterThan(0);
-    expect(json.specificity === null || (json.specificity >= 0 && json.specificity <= 1)).toBe(true);
-    model.dispose();
-    expect(tf.memory().numTensors).toBe(tensors);
-  });
+  it.each(['grounded', 'paper', 'global'])(
+    'trains with recipe %s, reads every map, and leaves no tensor behind',
+    async (recipe) => {
+      const config = configOf(`recipe=${recipe}`);
+      const alignment = resolveAlignment(config);
+      const data = await PlanData.load(config);
+      const tensors = tf.memory().numTensors;
+      const model = createModel(config, data);
+      const first = [...model.parameters().values()].map((v) => v.dataSync().slice());
+      const { steps } = await train(config, alignment, data, { model });
+      expect(steps).toBe(4);
+      const moved = [...model.parameters().values()].filter(
+        (v, i) => !first[i]!.every((x, k) => x === v.dataSync()[k]),
+      );
+      // Without a local loss g, Wproj, the pixel and word projections, α and β have no part; BERT's pooler never has.
+      expect(moved.length).toBeGreaterThan(recipe === 'global' ? 20 : 25);
+      const measured = await measure(model, data, data.split.test, { alignment, batchSize: 4, seed: 0 });
+      const phrases = data.split.test.flatMap((sample) => sample.findings!).length;
+      expect(measured.records).toHaveLength(3 * phrases);
+      const json = toJson(measured, summarize(measured, 'words', { resamples: 20, seed: 0 }));
+      expect(json.cnrMacro).toBeGreaterThan(0);
+      expect(json.specificity === null || (json.specificity >= 0 && json.specificity <= 1)).toBe(true);
+      model.dispose();
+      expect(tf.memory().numTensors).toBe(tensors);
+    },
+  );
 
   it("computes for local: 'none' the loss that refineAlignment does", async () => {
     const config = configOf('recipe=global');
@@ -91,7 +96,13 @@ describe('the PLAN example', () => {
     const image = model.encodeImages(images);
     const text = model.encodeTexts(texts);
     const { loss } = refineAlignment(
-      { words: text.words, pixels: image.pixels, wordMask: text.wordMask, globalImage: image.global, globalText: text.global },
+      {
+        words: text.words,
+        pixels: image.pixels,
+        wordMask: text.wordMask,
+        globalImage: image.global,
+        globalText: text.global,
+      },
       refinementOptions(alignment),
     );
     expect(loss.dataSync()[0]).toBeCloseTo(ours, 6);
@@ -136,21 +147,33 @@ describe('the PLAN example', () => {
     const rows = ['image,text,patient'];
     for (let i = 0; i < 16; i++) {
       const file = `image-${i}.jpg`;
-      const image = await sharp({ create: { width: 40, height: 40, channels: 3, background: { r: 10 * i, g: 80, b: 80 } } }).jpeg().toBuffer();
+      const image = await sharp({
+        create: { width: 40, height: 40, channels: 3, background: { r: 10 * i, g: 80, b: 80 } },
+      })
+        .jpeg()
+        .toBuffer();
       writeFileSync(join(folder, file), i % 8 === 3 ? image.subarray(0, 100) : image);
       rows.push(`${file},finding number ${i} is seen,p${i}`);
     }
     writeFileSync(join(folder, 'pairs.csv'), rows.join('\n'));
-    const sets = ['data.kind=pairs', `data.path=${join(folder, 'pairs.csv')}`, 'data.fractions={train: 0.8, validation: 0.1, test: 0.1}', 'train.maxSteps=2'];
+    const sets = [
+      'data.kind=pairs',
+      `data.path=${join(folder, 'pairs.csv')}`,
+      'data.fractions={train: 0.8, validation: 0.1, test: 0.1}',
+      'train.maxSteps=2',
+    ];
     const config = configOf(...sets);
     const data = await PlanData.load(config);
-    const broken = data.split.train.filter((sample) => /-(3|11)\.jpg/.test((sample.image as { path: string }).path)).length;
+    const broken = data.split.train.filter((sample) =>
+      /-(3|11)\.jpg/.test((sample.image as { path: string }).path),
+    ).length;
     const model = createModel(config, data);
     const { skippedImages } = await train(config, resolveAlignment(config), data, { model });
     expect(skippedImages).toBeLessThanOrEqual(broken);
     const strict = configOf(...sets, 'data.badImageLimit=0', 'train.maxSteps=3');
     const strictData = await PlanData.load(strict);
-    if (broken) await expect(train(strict, resolveAlignment(strict), strictData, { model })).rejects.toThrow(/image-(3|11)/);
+    if (broken)
+      await expect(train(strict, resolveAlignment(strict), strictData, { model })).rejects.toThrow(/image-(3|11)/);
     model.dispose();
   });
 
@@ -163,7 +186,17 @@ describe('the PLAN example', () => {
     await train(config, alignment, data, { model, run });
     const measured = await measure(model, data, data.split.test, { alignment, batchSize: 4, seed: 0 });
     const reading = { measured, grounding: summarize(measured, 'words', { resamples: 20, seed: 0 }) };
-    const path = await writePlanReport({ folder: run, config, alignment, engine: { name: 'wasm' }, data, model, before: reading, after: reading, kind: 'words' });
+    const path = await writePlanReport({
+      folder: run,
+      config,
+      alignment,
+      engine: { name: 'wasm' },
+      data,
+      model,
+      before: reading,
+      after: reading,
+      kind: 'words',
+    });
     const html = readFileSync(path, 'utf8');
     expect(html).toContain('Keyword refinement');
     expect(html).not.toMatch(/(src|href)="https?:/);
