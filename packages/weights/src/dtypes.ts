@@ -25,13 +25,13 @@ export const codecs: Record<SafetensorsDtype, Codec> = {
   I64: { bytes: 8, read: narrowI64, write: widenI64 },
   F64: {
     bytes: 8,
-    read: (buffer) => Float32Array.from(new Float64Array(buffer)),
-    write: (data) => Float64Array.from(data),
+    read: (buffer) => new Float32Array(new Float64Array(buffer)),
+    write: (data) => new Float64Array(data),
   },
-  F32: { bytes: 4, read: (buffer) => new Float32Array(buffer), write: (data) => Float32Array.from(data) },
+  F32: { bytes: 4, read: (buffer) => new Float32Array(buffer), write: (data) => new Float32Array(data) },
   I32: { bytes: 4, read: (buffer) => new Int32Array(buffer), write: whole('I32', Int32Array, -(2 ** 31), 2 ** 31 - 1) },
-  BF16: { bytes: 2, read: widenBfloat16, write: (data) => Uint16Array.from(data, toBfloat16) },
-  F16: { bytes: 2, read: widenFloat16, write: (data) => Uint16Array.from(data, toFloat16) },
+  BF16: { bytes: 2, read: widenBfloat16, write: (data) => narrow(data, toBfloat16) },
+  F16: { bytes: 2, read: widenFloat16, write: (data) => narrow(data, toFloat16) },
   I16: { bytes: 2, read: (buffer) => new Int16Array(buffer), write: whole('I16', Int16Array, -(2 ** 15), 2 ** 15 - 1) },
   I8: { bytes: 1, read: (buffer) => new Int8Array(buffer), write: whole('I8', Int8Array, -128, 127) },
   U8: { bytes: 1, read: (buffer) => new Uint8Array(buffer), write: whole('U8', Uint8Array, 0, 255) },
@@ -90,6 +90,12 @@ function widenFloat16(buffer: ArrayBuffer): Float32Array {
   const data = new Float32Array(halves.length);
   for (let i = 0; i < halves.length; i++) data[i] = table[halves[i]!]!;
   return data;
+}
+
+function narrow(data: SafetensorsData, toBits: (value: number) => number): Uint16Array {
+  const halves = new Uint16Array(data.length);
+  for (let i = 0; i < data.length; i++) halves[i] = toBits(data[i]!);
+  return halves;
 }
 
 function checkBooleans(buffer: ArrayBuffer, fail: Fail): Uint8Array {
