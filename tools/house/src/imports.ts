@@ -9,7 +9,7 @@ export const allowedImports: Record<string, string[]> = {
   'eval-metrics': [],
   // models
   ops: ['similarity'],
-  weights: ['similarity'],
+  weights: [],
   encoders: ['similarity', 'ops', 'weights'],
   // data
   datasets: [],
