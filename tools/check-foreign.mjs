@@ -51,8 +51,6 @@ try {
       module,
       '--moduleResolution',
       resolution,
-      '--types',
-      '',
       'use.mts',
     ]);
     console.error(`tsc --strict, ${resolution}: fine`);
