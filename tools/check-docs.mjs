@@ -85,6 +85,13 @@ function markdownExamples(file) {
   }
 }
 
+/** The arguments of `console.log(…)`: what it prints is what its comment shows. */
+function printedArguments(expression) {
+  return ts.isCallExpression(expression) && expression.expression.getText() === 'console.log'
+    ? expression.arguments.map((argument) => argument.getText())
+    : undefined;
+}
+
 /** A module that runs the snippet, with `expression; // value` lines turned into checks. */
 function moduleOf({ code, where, package: name, names = [] }) {
   const source = ts.createSourceFile('snippet.ts', code, ts.ScriptTarget.Latest, true);
@@ -102,16 +109,18 @@ function moduleOf({ code, where, package: name, names = [] }) {
       .match(/^[ \t]*\/\/[ \t]*(.+)/)?.[1]
       ?.trim();
     if (ts.isExpressionStatement(statement) && comment !== undefined) {
+      const printed = printedArguments(statement.expression);
+      const value = comment.replaceAll("'", '"');
       let wanted;
       try {
-        wanted = JSON.parse(comment.replaceAll("'", '"'));
+        wanted = JSON.parse(printed?.length > 1 ? `[${value.split(/\s+/).join(',')}]` : value);
       } catch {
         problems.push(`${where}: the comment "${comment}" behind an expression is not a value that can be checked`);
         continue;
       }
       checks += 1;
       const digits = JSON.stringify(comment);
-      body += `await __check(${JSON.stringify(where)}, await (${statement.expression.getText()}), ${JSON.stringify(wanted)}, ${digits});\n`;
+      body += `await __check(${JSON.stringify(where)}, await (${printed ? (printed.length > 1 ? `[${printed.join(', ')}]` : printed[0]) : statement.expression.getText()}), ${JSON.stringify(wanted)}, ${digits});\n`;
     } else body += `${text}\n`;
   }
   const usesTf = /\bimport \* as tf\b/.test(imports);

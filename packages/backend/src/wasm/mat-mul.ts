@@ -9,6 +9,7 @@ import {
   type WasmBackend,
   type WasmKernel,
 } from './heap';
+import { multiplyPacked } from './packed-operands';
 import { swapLastTwo } from './transpose';
 
 /** From about this many multiply–adds per matrix, setting up one fast product per matrix pays for itself. */
@@ -55,15 +56,17 @@ export function registerMatMul(): void {
     const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
     const [batchA, rowsA, columnsA] = a.shape as [number, number, number];
     const [batchB, rowsB, columnsB] = b.shape as [number, number, number];
-    if ((!transposeA && !transposeB) || batchA !== 1 || batchB !== 1 || a.dtype !== 'float32' || b.dtype !== 'float32')
-      return original(call);
+    if (batchA !== 1 || batchB !== 1 || a.dtype !== 'float32' || b.dtype !== 'float32') return original(call);
     const left = transposeA ? swapLastTwo(backend, a, 1, rowsA, columnsA) : a;
     const right = transposeB ? swapLastTwo(backend, b, 1, rowsB, columnsB) : b;
-    const out = original({
-      backend,
-      inputs: { ...inputs, a: left, b: right },
-      attrs: { ...attrs, transposeA: false, transposeB: false },
-    });
+    const out = multiplyPacked(
+      {
+        backend,
+        inputs: { ...inputs, a: left, b: right },
+        attrs: { ...attrs, transposeA: false, transposeB: false },
+      },
+      original,
+    );
     if (left !== a) release(backend, left);
     if (right !== b) release(backend, right);
     return out;
@@ -75,7 +78,7 @@ export const multiplyMatrices = (backend: WasmBackend, a: tf.TensorInfo, b: tf.T
   runKernel('BatchMatMul', backend, { a, b }, { transposeA: false, transposeB: false });
 
 const multiply = ({ backend }: KernelCall, original: WasmKernel, a: tf.TensorInfo, b: tf.TensorInfo) =>
-  original({ backend, inputs: { a, b }, attrs: { transposeA: false, transposeB: false } }) as tf.TensorInfo;
+  multiplyPacked({ backend, inputs: { a, b }, attrs: { transposeA: false, transposeB: false } }, original);
 
 function multiplyEach(
   call: KernelCall,

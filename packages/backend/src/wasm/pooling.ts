@@ -1,5 +1,31 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { allocate, replaceKernel, view } from './heap';
+import { allocate, type KernelCall, release, replaceKernel, runKernel, view, type WasmKernel } from './heap';
+
+/** tfjs-wasm's average pooling keeps one float32 per channel on a stack of 64 kB; a quarter of it is safe. */
+const POOLED_CHANNELS = 4096;
+
+/** AvgPool of any number of channels: tfjs-wasm's own destroys the heap from 16,384 on. */
+export function registerAveragePooling(): void {
+  replaceKernel('AvgPool', (call, original) => {
+    const channels = call.inputs.x!.shape[3]!;
+    return channels <= POOLED_CHANNELS ? original(call) : poolInParts(call, original);
+  });
+}
+
+function poolInParts({ inputs, attrs, backend }: KernelCall, original: WasmKernel): tf.TensorInfo {
+  const x = inputs.x!;
+  const [batch, height, width, channels] = x.shape as [number, number, number, number];
+  const parts: tf.TensorInfo[] = [];
+  for (let start = 0; start < channels; start += POOLED_CHANNELS) {
+    const size = [batch, height, width, Math.min(POOLED_CHANNELS, channels - start)];
+    const part = runKernel('Slice', backend, { x }, { begin: [0, 0, 0, start], size });
+    parts.push(original({ inputs: { x: part }, attrs, backend }) as tf.TensorInfo);
+    release(backend, part);
+  }
+  const out = runKernel('Concat', backend, parts as never, { axis: 3 });
+  release(backend, ...parts);
+  return out;
+}
 
 /**
  * MaxPoolGrad: each window gives its dy to its first largest pixel. tfjs-wasm's own searches from 0 upwards, so a

@@ -4,7 +4,7 @@ import { registerExtremes } from './extremes';
 import { registerCpuFallbacks } from './fallback';
 import { registerMatMul } from './mat-mul';
 import { registerMoves } from './moves';
-import { registerPoolingGradients } from './pooling';
+import { registerAveragePooling, registerPoolingGradients } from './pooling';
 import { registerSegmentSum } from './segment-sum';
 import { registerSums } from './sum';
 
@@ -16,6 +16,7 @@ export function registerWasmKernels(): void {
   registered = true;
   registerConvolutionGradients();
   registerMatMul();
+  registerAveragePooling();
   registerPoolingGradients();
   registerSegmentSum();
   registerMoves();
