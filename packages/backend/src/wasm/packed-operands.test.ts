@@ -7,7 +7,10 @@ beforeAll(() => useBackend('wasm'));
 
 it('the same data under another shape, as right operand of a second product', () => {
   tf.tidy(() => {
-    const x = tf.tensor2d(Array.from({ length: 30 }, (_, i) => i), [6, 5]);
+    const x = tf.tensor2d(
+      Array.from({ length: 30 }, (_, i) => i),
+      [6, 5],
+    );
     expect(tf.matMul(tf.ones([1, 6]), x).arraySync()).toEqual([[75, 81, 87, 93, 99]]);
     const wide = tf.reshape(x, [3, 10]) as tf.Tensor2D;
     const sums = [[30, 33, 36, 39, 42, 45, 48, 51, 54, 57]];

@@ -1,5 +1,5 @@
-import { allocate, type KernelCall, release, view, type WasmBackend, type WasmKernel } from './heap';
 import type * as tf from '@tensorflow/tfjs-core';
+import { allocate, type KernelCall, release, view, type WasmBackend, type WasmKernel } from './heap';
 
 /** Inner and outer size that each tensor was packed with; entries die with the tensor. */
 const packedAs = new WeakMap<object, string>();

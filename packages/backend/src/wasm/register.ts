@@ -1,7 +1,9 @@
 import { repairKernels } from '../kernels/repairs';
+import { registerBroadcasts } from './broadcast';
 import { registerConvolutionGradients } from './convolution';
 import { registerExtremes } from './extremes';
 import { registerCpuFallbacks } from './fallback';
+import { registerIdentity } from './identity';
 import { registerMatMul } from './mat-mul';
 import { registerMoves } from './moves';
 import { registerAveragePooling, registerPoolingGradients } from './pooling';
@@ -19,8 +21,10 @@ export function registerWasmKernels(): void {
   registerAveragePooling();
   registerPoolingGradients();
   registerSegmentSum();
+  registerIdentity();
   registerMoves();
   registerExtremes();
+  registerBroadcasts();
   registerSums();
   repairKernels('wasm');
   registerCpuFallbacks();
