@@ -54,6 +54,8 @@ export interface AlignmentOptions {
   encodeWords?: EncodeWords | undefined;
   /** what a word's region is told apart from; 'report' */
   negatives?: 'report' | 'pairs' | 'batch' | 'images';
+  /** what regions are averaged from: I as the paper writes, or G; 'pixels' */
+  pool?: 'pixels' | 'projected';
   attention?: Attention;
   /** τ of softmax attention; 1, with cosine similarity 0.1 */
   attentionTemperature?: number;
@@ -128,6 +130,7 @@ export function checkOptions(
     features = 'reuse',
     encodeWords,
     negatives = 'report',
+    pool = 'pixels',
     weights = {},
   }: AlignmentOptions,
   inputs: AlignmentInputs,
@@ -136,6 +139,7 @@ export function checkOptions(
   checkNumber('delta', delta, { minimum: 0, maximum: 1 });
   checkChoice('local', local, ['joint', 'initial', 'none']);
   checkChoice('features', features, ['reuse', 'reencode']);
+  checkChoice('pool', pool, ['pixels', 'projected']);
   checkChoice('negatives', negatives, ['report', 'pairs', 'batch', 'images']);
   for (const [name, weight] of Object.entries(weights)) checkNumber(`weights.${name}`, weight, { minimum: 0 });
   if (features === 'reencode' && local === 'joint' && iterations > 1 && typeof encodeWords !== 'function') {

@@ -221,6 +221,44 @@ onEveryEngine('refineAlignment', () => {
       expectClose(refineAlignment(all).iterations[0]!.losses.global!, [0], 1e-6);
     });
 
+    it("pool 'projected' averages unit G: regions equal a plain loop, I has no part in the local loss", () => {
+      const { regionProjection: _, globalImage: __, globalText: ___, ...inputs } = batch(5);
+      const options = {
+        iterations: 1,
+        pool: 'projected',
+        attention: 'softmax',
+        similarity: { kind: 'cosine' },
+        negatives: 'images',
+      } as const;
+      const { iterations } = refineAlignment(inputs, options);
+      const { regions, coImportance } = iterations[0]!;
+      const [W, G] = [inputs.words.arraySync(), inputs.projectedPixels.arraySync()];
+      const unit = (v: number[]) => v.map((x) => x / Math.hypot(...v));
+      const q = coImportance.pixelWeights.arraySync() as number[][];
+      const expected = W.flatMap((words, n) =>
+        words.flatMap((word, i) => {
+          if (i >= [l, l - 1][n]!) return Array.from({ length: d }, () => 0);
+          const keys = G[n]!.slice(0, [p, p - 2][n]!).map(unit);
+          const weights = keys.map(
+            (key, j) => q[n]![j]! * Math.exp(key.reduce((sum, x, k) => sum + x * unit(word)[k]!, 0) / 0.1),
+          );
+          return unit(
+            Array.from({ length: d }, (_, k) => keys.reduce((sum, key, j) => sum + weights[j]! * key[k]!, 0)),
+          );
+        }),
+      );
+      expectClose(regions, expected, 1e-5);
+      const other = refineAlignment({ ...inputs, pixels: random(9).tensor<tf.Rank.R3>([b, p, d]) }, options);
+      expectClose(other.loss, iterations[0]!.losses.local!, 1e-6);
+      checkGradient(
+        (words, keys) =>
+          refineAlignment({ ...inputs, words: words as tf.Tensor3D, projectedPixels: keys as tf.Tensor3D }, options)
+            .loss,
+        [inputs.words, inputs.projectedPixels],
+        { tolerance: 1e-2 },
+      );
+    });
+
     it('learns temperatures', () => {
       const inputs = batch();
       checkGradient(

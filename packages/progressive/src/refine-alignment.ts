@@ -4,6 +4,7 @@ import {
   checkGradients,
   checkShape,
   coImportance,
+  l2Normalize,
   regionFeatures,
   ShapeError,
   wordPixelSimilarity,
@@ -41,6 +42,8 @@ import { selectKeywords } from './select-keywords';
  * iteration and is computed once. `'reencode'` calls `encodeWords` for t ≥ 2 with the words left, for new words and a
  * new global text vector. `local: 'initial'` is the ablation with Φ in the place of Φref, one iteration; `'none'` that
  * without local loss, where the iteration is returned for its maps only.
+ * `pool: 'projected'` averages G instead of I (unit rows of it when the similarity is a cosine): with softmax attention a
+ * region can then only be what its word is similar to, and the similarity map shows where.
  * `negatives: 'images'` (not in the paper) asks instead whether an image explains a report's keywords better than
  * the other images do; it compares the words of all reports with all images, so it reads S_t and not M_t.
  * A report without words adds nothing to the local loss.
@@ -75,6 +78,7 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
     weighting,
     directions = 'sum',
     globalTemperature = 0.1,
+    pool = 'pixels',
     attention = 'linear',
     attentionTemperature = attentionTemperatureFor(compare),
   } = options;
@@ -85,8 +89,9 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
   return tf.tidy(() => {
     const pixels = keep(inputs.pixels, pixelMask);
     const keys = inputs.projectedPixels ? keep(inputs.projectedPixels, pixelMask) : pixels;
+    const pooled = pool === 'pixels' ? pixels : compare?.kind === 'cosine' ? l2Normalize(keys) : keys;
     // pooling is linear: projecting the pixels once is projecting the regions of every iteration
-    const values = regionProjection ? project(pixels, regionProjection) : pixels;
+    const values = regionProjection ? project(pooled, regionProjection) : pooled;
     const globalLoss = (text: tf.Tensor2D) =>
       infoNce(globalImage!, text, { temperature: globalTemperature, directions, positives }) as tf.Scalar;
 
