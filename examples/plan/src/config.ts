@@ -14,6 +14,10 @@ export const alignmentSchema = z.strictObject({
   /** `reencode` runs the text encoder again on the words that are left; `reuse` does not. */
   features: z.enum(['reuse', 'reencode']).optional(),
   negatives: z.enum(['report', 'pairs', 'batch', 'images']).optional(),
+  /** What a region is averaged from: the pixel features I, or G, which words are compared with. */
+  pool: z.enum(['pixels', 'projected']).optional(),
+  /** Whether regions pass through the learned map Wproj (Eq 11). */
+  regionProjection: z.boolean().optional(),
   attention: z.enum(['linear', 'softmax', 'relu']).optional(),
   attentionTemperature: positive.optional(),
   similarity: z.enum(['scaledDot', 'cosine', 'dot']).optional(),

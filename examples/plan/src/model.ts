@@ -146,7 +146,7 @@ export class PlanModel {
         words: text.words,
         pixels: image.pixels,
         projectedPixels: image.projectedPixels,
-        regionProjection: this.heads.region.weight as unknown as tf.Tensor2D,
+        regionProjection: alignment.regionProjection ? (this.heads.region.weight as unknown as tf.Tensor2D) : undefined,
         alpha: this.alpha,
         beta: this.beta,
         wordMask: text.wordMask,
@@ -188,13 +188,14 @@ export class PlanModel {
 
 /** The configuration's words for the options of `refineAlignment`. */
 export function refinementOptions(alignment: Alignment) {
-  const { iterations, delta, local, features, negatives, attention, attentionTemperature, keepRatio } = alignment;
+  const { iterations, delta, local, features, negatives, pool, attention, attentionTemperature, keepRatio } = alignment;
   return {
     iterations,
     delta,
     local,
     features,
     negatives,
+    pool,
     attention,
     attentionTemperature,
     keepRatio,
