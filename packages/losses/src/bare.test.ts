@@ -52,7 +52,7 @@ it('infoNce and sigmoidContrastive have gradients under bare tfjs-core; the othe
   expect(message).toMatch(/softTargetContrastive: a gradient was asked for.*@medalign\/backend/);
 });
 
-it('is under 8 kB minified and compressed, with what it uses of similarity', async () => {
+it('is under 9 kB minified and compressed, with what it uses of similarity', async () => {
   const code = await bundle("export * from './index';", true);
-  expect(gzipSync(code).length).toBeLessThan(8 * 1024);
+  expect(gzipSync(code).length).toBeLessThan(9 * 1024);
 });

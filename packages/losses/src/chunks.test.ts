@@ -57,3 +57,18 @@ it.each(['linear', 'softmax'] as const)('imageRegionLoss with %s attention in ch
     expect(bytes).toBeLessThan(4 * b * b * l * 4000);
   }
 });
+
+it('imageRegionLoss spends no memory on padded words', async () => {
+  const [b, l, p, d] = [8, 40, 64, 16];
+  const wordMask = tf.tensor2d(
+    Array.from({ length: b * l }, (_, i) => (i % l < 8 ? 1 : 0)),
+    [b, l],
+  );
+  const loss =
+    (mask?: tf.Tensor2D): Loss =>
+    (w, v) =>
+      imageRegionLoss(w as tf.Tensor3D, v as tf.Tensor3D, { attention: 'softmax', wordMask: mask });
+  const inputs = [r.tensor([b, l, d]), r.tensor([b, p, d])];
+  const [all, some] = [await measure(loss(), inputs), await measure(loss(wordMask), inputs)];
+  expect(some.peak).toBeLessThan(all.peak / 3);
+});

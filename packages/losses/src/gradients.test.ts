@@ -9,6 +9,8 @@ const shapes = { image: [3, 3], text: [3, 3], words: [2, 3, 3], pixels: [2, 4, 3
 const draw = (...names: (keyof typeof shapes)[]) => names.map((name) => r.tensor(shapes[name]));
 const scalars = (...values: number[]) => values.map((value) => tf.scalar(value));
 const wordMask = () => tf.tensor2d([[1, 1, 0], [1, 1, 1]]); // biome-ignore format: one row per report
+const keywords = () => tf.tensor2d([[1, 0, 0], [1, 0, 1]]); // biome-ignore format: one row per report
+const pixelMask = () => tf.tensor2d([[1, 1, 1, 1], [1, 1, 0, 1]]); // biome-ignore format: one row per image
 const positives = () => tf.tensor2d([[1, 1, 0], [0, 0, 0], [0, 1, 1]]); // biome-ignore format: a matrix
 
 /** Every differentiable input of every loss, in the order of the function's parameters. */
@@ -21,6 +23,8 @@ const cases: [string, Loss, () => tf.Tensor[]][] = [
   ['softTargetContrastive', (a, b, temperature) => losses.softTargetContrastive(a as never, b as never, { temperature }), () => [...draw('image', 'text'), ...scalars(0.5)]],
   ['wordRegionLoss', (v, w, temperature) => losses.wordRegionLoss(v as never, w as never, { temperature, wordMask: wordMask() }), () => [...draw('words', 'words'), ...scalars(0.5)]],
   ['imageRegionLoss', (w, v, temperature, pixelWeights, projection) => losses.imageRegionLoss(w as never, v as never, { temperature, pixelWeights: pixelWeights as never, projection: projection as never, wordMask: wordMask(), attention: 'softmax', chunkSize: 1 }), () => [...draw('words', 'pixels'), ...scalars(0.8), tf.tensor2d([0.6, 0.8, 1, 0.7, 0.9, 0.5, 0.6, 0.7], [2, 4]), r.tensor([3, 3])]],
+  ['imageRegionLoss with softmax attention, all images at once', (w, v, keys, pixelWeights) => losses.imageRegionLoss(w as never, v as never, { keys: keys as never, pixelWeights: pixelWeights as never, wordMask: wordMask(), keywordMask: keywords(), pixelMask: pixelMask(), attention: 'softmax', attentionTemperature: 0.7, temperature: 0.8 }), () => [...draw('words', 'pixels', 'pixels'), tf.tensor2d([0.6, 0.8, 1, 0.7, 0.9, 0.5, 0.6, 0.7], [2, 4])]],
+  ['imageRegionLoss with relu attention', (w, v, keys, pixelWeights) => losses.imageRegionLoss(w as never, v as never, { keys: keys as never, pixelWeights: pixelWeights as never, wordMask: wordMask(), pixelMask: pixelMask(), attention: 'relu', temperature: 0.8 }), () => [...draw('words', 'pixels'), tf.add(tf.abs(draw('pixels')[0]!), 0.2), tf.tensor2d([0.6, 0.8, 1, 0.7, 0.9, 0.5, 0.6, 0.7], [2, 4])]],
   ['gloriaLocalLoss', (v, w, temperature) => losses.gloriaLocalLoss(v as never, w as never, { temperature, wordMask: wordMask() }), () => [...draw('pixels', 'words'), ...scalars(2)]],
   ['tokenAlignmentLoss', (v, w, temperature) => losses.tokenAlignmentLoss(v as never, w as never, { temperature, attentionTemperature: 0.7, wordMask: wordMask() }), () => [...draw('pixels', 'words'), ...scalars(0.5)]],
   ['filipLoss', (v, w, temperature) => losses.filipLoss(v as never, w as never, { temperature, wordMask: wordMask() }), () => [...draw('pixels', 'words'), ...scalars(0.5)]],

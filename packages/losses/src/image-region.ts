@@ -1,12 +1,6 @@
-import {
-  checkChoice,
-  checkGradients,
-  checkNumber,
-  checkShape,
-  maskedSoftmax,
-  type SimilarityKind,
-} from '@medalign/similarity';
+import { checkChoice, checkGradients, checkNumber, checkShape, type SimilarityKind } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
+import { attend } from './attend';
 import { asCounts, isOn } from './constant';
 import { matchingLoss } from './matching';
 import {
@@ -20,7 +14,8 @@ import {
   type Reduced,
   type Reduction,
 } from './options';
-import { attendedCosines, type Cosines, type ImageBlock, imagesPerBlock, overImages } from './over-images';
+import { type Cosines, type ImageBlock, imagesPerBlock, overImages, regionCosines } from './over-images';
+import { placeRows, rowsOn, takeRows } from './rows';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
@@ -64,7 +59,7 @@ const SHARPNESS = 5;
  *   `projection` Wproj `[d, d]`; `similarity` kind `'scaledDot'` and scale; `attention`; `attentionTemperature`, default 1,
  *   with `'cosine'` 0.1; `wordMask`, `keywordMask` (may be straight-through), `pixelMask`; `aggregate`; `temperature` τ,
  *   default 0.1; `directions`, default `'sum'` (`'forward'` is image → text); `reduction`; `chunkSize` images per block,
- *   default as many as keep a block under four million numbers.
+ *   default as many as keep a block under sixteen million numbers (64 MB).
  * @returns scalar for "mean" (over reports that have keywords) and "sum"; `[b]` for "none".
  * @throws {ShapeError} if shapes do not fit; {OptionError} if no report of the batch has a keyword.
  * @example
@@ -107,21 +102,22 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
   const weigh = directionWeights(directions);
   const [b, l, d] = words.shape;
   const p = values.shape[1];
-  const perBlock = checkChunkSize(chunkSize ?? imagesPerBlock(b * l, p, d), b);
+  const asked = checkChunkSize(chunkSize, b);
 
   return tf.tidy(() => {
     const on = tokenMask('wordMask', wordMask, 'b l', sizes);
     const { kept, weights, has } = keywordWeights(keywordMask, on, sizes, wordMask && 'wordMask');
     const pixelsOn = pixelMask && (isOn(pixelMask) as tf.Tensor2D);
-    const asked = keepOn(words, wordMask && on);
-    const units = unitRows(asked);
+    const rows = rowsOn(wordMask && on);
+    const flat = takeRows(tf.reshape(keepOn(words, wordMask && on), [b * l, d]) as tf.Tensor2D, rows);
+    const units = unitRows(flat);
+    const perBlock = chunkSize === undefined ? imagesPerBlock(flat.shape[0], p, d) : asked;
     const factor = tf.div(asScalar('similarity.scale', scale), kind === 'scaledDot' ? Math.sqrt(d) : 1);
-    const flat = (x: tf.Tensor) => tf.reshape(x, [b * l, d]) as tf.Tensor2D;
     const pixels = keepOn(values, pixelsOn);
     const compared = keys === values ? pixels : keepOn(keys, pixelsOn);
 
     const cosines = overImages(
-      { queries: flat(tf.mul(kind === 'cosine' ? units : asked, factor)), units: flat(units) },
+      { queries: tf.mul(kind === 'cosine' ? units : flat, factor) as tf.Tensor2D, units },
       {
         values: pixels,
         keys: kind === 'cosine' ? unitRows(compared) : compared,
@@ -132,7 +128,7 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
       perBlock,
       attention === 'linear' ? linearCosines : attending(attention, attentionTemperature),
     );
-    const perImage = tf.reshape(cosines, [b, l, b]);
+    const perImage = tf.reshape(placeRows(cosines, rows, b * l), [b, l, b]);
     const scores = aggregate === 'mean' ? mean(perImage, weights) : sharpMean(perImage, kept, has);
     const logits = tf.div(tf.transpose(scores), asTemperature('temperature', temperature));
     return matchingLoss({ forward: logits, has, weights: weigh, reduction });
@@ -160,16 +156,14 @@ const linearCosines: Cosines = ({ queries, units }, { values, keys, weights, pro
 
 /** Regions by attention that is not linear in the words. */
 const attending =
-  (attention: 'softmax' | 'relu', attentionTemperature: number): Cosines =>
+  (attention: 'softmax' | 'relu', temperature: number): Cosines =>
   ({ queries, units }, block: ImageBlock) => {
-    const { keys, weights, mask } = block;
-    const [c, p, d] = keys.shape;
-    const flat = tf.matMul(queries, tf.reshape(keys, [c * p, d]) as tf.Tensor2D, false, true);
-    const similarity = tf.transpose(tf.reshape(flat, [-1, c, p]), [1, 0, 2]) as tf.Tensor3D;
-    let shares: tf.Tensor = tf.relu(similarity);
-    if (attention === 'softmax') {
-      shares = maskedSoftmax(tf.div(similarity, attentionTemperature), mask && isOn(tf.expandDims(mask, 1)));
-    }
-    if (weights) shares = tf.mul(shares, tf.expandDims(weights, 1));
-    return attendedCosines(shares as tf.Tensor3D, block, units);
+    const { values, keys, weights, mask } = block;
+    const weighted = weights ? (tf.mul(values, tf.expandDims(weights, 2)) as tf.Tensor3D) : values;
+    const regions = attend(queries, keys, weighted, {
+      attention,
+      temperature: attention === 'softmax' ? temperature : 1,
+      mask: mask && isOn(tf.expandDims(mask, 1)),
+    });
+    return regionCosines(regions, block, units);
   };

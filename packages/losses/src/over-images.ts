@@ -28,9 +28,9 @@ export interface Queries {
 
 export type Cosines = (words: Queries, images: ImageBlock) => tf.Tensor2D;
 
-/** As many images as keep a block under four million numbers (16 MB). */
+/** As many images as keep a block under sixteen million numbers (64 MB). */
 export const imagesPerBlock = (words: number, pixels: number, width: number): number =>
-  Math.max(1, Math.floor(2 ** 22 / (words * Math.max(pixels, width))));
+  Math.max(1, Math.floor(2 ** 24 / (words * Math.max(pixels, width))));
 
 /**
  * Cosine of every word with its region in every image, `[b·l, m]`, `chunkSize` images at a time. With more than one
@@ -57,16 +57,14 @@ export function overImages(words: Queries, images: ImageBlock, chunkSize: number
 }
 
 /** Cosines `[b·l, c]` of words with attended values: attention `[c, b·l, p]` over values `[c, p, d]`. */
-export function attendedCosines(
-  attention: tf.Tensor3D,
-  { values, projection }: ImageBlock,
-  units: tf.Tensor2D,
-): tf.Tensor2D {
-  const [c, words] = attention.shape;
-  const d = values.shape[2];
-  let regions = tf.matMul(attention, values);
-  if (projection) {
-    regions = tf.reshape(tf.matMul(tf.reshape(regions, [c * words, d]), projection), [c, words, d]);
-  }
-  return tf.transpose(tf.sum(tf.mul(unitRows(regions), tf.expandDims(units, 0)), 2)) as tf.Tensor2D;
+export const attendedCosines = (attention: tf.Tensor3D, block: ImageBlock, units: tf.Tensor2D): tf.Tensor2D =>
+  regionCosines(tf.matMul(attention, block.values) as tf.Tensor3D, block, units);
+
+/** Cosines `[n, c]` of words with their regions `[c, n, d]`. */
+export function regionCosines(regions: tf.Tensor3D, { projection }: ImageBlock, units: tf.Tensor2D): tf.Tensor2D {
+  const [c, words, d] = regions.shape;
+  const projected = projection
+    ? tf.reshape(tf.matMul(tf.reshape(regions, [c * words, d]), projection), [c, words, d])
+    : regions;
+  return tf.transpose(tf.sum(tf.mul(unitRows(projected), tf.expandDims(units, 0)), 2)) as tf.Tensor2D;
 }
