@@ -13,6 +13,9 @@ const shapes: [name: string, outerA: number[], outerB: number[], m: number, k: n
   ['right matrix shared', [4], [1], 5, 7, 3],
   ['right matrix shared, rank 2', [4], [], 5, 7, 3],
   ['left matrix shared, large', [1], [3], 70, 64, 66],
+  ['left matrix the largest', [3], [3], 70, 90, 8],
+  ['left matrix the largest, right matrix shared', [2, 2], [1], 70, 90, 8],
+  ['left matrix the largest, and shared', [1], [2], 170, 90, 8],
   ['batches broadcast against each other', [2, 1], [1, 3], 5, 7, 3],
 ];
 

@@ -39,6 +39,13 @@ export function registerMatMul(): void {
       return original(call);
     if (!single && m * k * n < WORTH_A_FAST_PRODUCT) return original(call);
 
+    // aᵀb = (bᵀa)ᵀ: where a is the largest of the three, b and the product are turned instead.
+    if (!single && transposeA && !transposeB && batchB * k * n + Math.max(batchA, batchB) * m * n < batchA * k * m) {
+      const flipped = runKernel('BatchMatMul', backend, { a: b, b: a }, { transposeA: true, transposeB: false });
+      const out = swapLastTwo(backend, flipped, Math.max(batchA, batchB), n, m);
+      release(backend, flipped);
+      return reshaped(out, [...flipped.shape.slice(0, -2), m, n]);
+    }
     const left = transposeA ? swapLastTwo(backend, a, batchA, rowsA, columnsA) : a;
     const right = transposeB ? swapLastTwo(backend, b, batchB, rowsB, columnsB) : b;
     const outer = tf.broadcast_util.assertAndGetBroadcastShape(outerA, outerB);
