@@ -59,10 +59,23 @@ export function validity(
   if (wordMask) checkShape('wordMask', wordMask, 'b l', sizes);
   if (pixelMask) checkShape('pixelMask', pixelMask, 'b p', sizes);
   if (!wordMask && !pixelMask) return undefined;
-  const words = wordMask ? asCondition(wordMask) : tf.ones([b, l], 'bool');
-  const pixels = pixelMask ? asCondition(pixelMask) : tf.ones([b, p], 'bool');
-  const pair = tf.logicalAnd(tf.expandDims(words, 2), tf.expandDims(pixels, 1)) as tf.Tensor3D;
-  const [word, pixel] = [tf.any(pair, 2), tf.any(pair, 1)] as [tf.Tensor2D, tf.Tensor2D];
+  // One mask is repeated, two are combined: nothing of the size [b, l, p] is compared or reduced.
+  const words = wordMask && (asCondition(wordMask) as tf.Tensor2D);
+  const pixels = pixelMask && (asCondition(pixelMask) as tf.Tensor2D);
+  const word = restricted(words, pixels, [b, l]);
+  const pixel = restricted(pixels, words, [b, p]);
+  const pair = (
+    words && pixels
+      ? tf.logicalAnd(tf.expandDims(words, 2), tf.expandDims(pixels, 1))
+      : tf.broadcastTo(words ? tf.expandDims(words, 2) : tf.expandDims(pixels!, 1), [b, l, p])
+  ) as tf.Tensor3D;
   const count = (valid: tf.Tensor) => tf.maximum(tf.sum(tf.cast(valid, 'float32'), 1, true), 1) as tf.Tensor2D;
   return { word, pixel, pair, words: count(word), pixels: count(pixel) };
+}
+
+/** What is valid on its own side, in samples where anything is on the other; a side without a mask is valid. */
+function restricted(own: tf.Tensor2D | undefined, other: tf.Tensor2D | undefined, shape: [number, number]) {
+  if (!other) return own!;
+  const some = tf.any(other, 1, true);
+  return (own ? tf.logicalAnd(own, some) : tf.broadcastTo(some, shape)) as tf.Tensor2D;
 }
