@@ -14,6 +14,8 @@ export const alignmentSchema = z.strictObject({
   /** `reencode` runs the text encoder again on the words that are left; `reuse` does not. */
   features: z.enum(['reuse', 'reencode']).optional(),
   negatives: z.enum(['report', 'pairs', 'batch', 'images']).optional(),
+  /** With `images`: a report is told apart from the other images of its group of so many samples; 0 = the whole batch. */
+  imageGroup: z.number().int().min(0).optional(),
   /** What a region is averaged from: the pixel features I, or G, which words are compared with. */
   pool: z.enum(['pixels', 'projected']).optional(),
   /** Whether regions pass through the learned map Wproj (Eq 11). */
@@ -69,6 +71,8 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** Joint width d. */
       width: count.default(64),
+      /** Batch normalisation of words and pixels before they are compared; the paper has none. */
+      localNorm: z.enum(['none', 'batch']).default('none'),
       image: z
         .strictObject({
           block: z.enum(['basic', 'bottleneck']).default('basic'),

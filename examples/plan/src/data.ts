@@ -28,6 +28,8 @@ export interface Tokens {
   wordIndex: tf.Tensor2D;
   /** `[b, l]`, 1 = a word. */
   wordMask: tf.Tensor2D;
+  /** int32 `[n]`: rows of the flattened `[b · l]` words that are words and not padding. */
+  wordRows: tf.Tensor1D;
   words: string[][];
   dispose(): void;
 }
@@ -103,8 +105,10 @@ export class PlanData {
     const attentionMask = tf.tensor2d(encoded.attentionMask, [b, n]);
     const wordIndex = tf.tensor2d(encoded.wordIndex, [b, n], 'int32');
     const wordMask = tf.tensor2d(encoded.wordMask, [b, l]);
-    const dispose = () => tf.dispose([ids, attentionMask, wordIndex, wordMask]);
-    return { ids, attentionMask, wordIndex, wordMask, words: encoded.words, dispose };
+    const valid = Array.from(encoded.wordMask.keys()).filter((row) => encoded.wordMask[row]);
+    const wordRows = tf.tensor1d(valid, 'int32');
+    const dispose = () => tf.dispose([ids, attentionMask, wordIndex, wordMask, wordRows]);
+    return { ids, attentionMask, wordIndex, wordMask, wordRows, words: encoded.words, dispose };
   }
 
   async *#batches(

@@ -1,4 +1,4 @@
-import { Bert, Linear, ResNet, wordFeatures } from '@medalign/encoders';
+import { BatchNorm, Bert, Linear, ResNet, wordFeatures } from '@medalign/encoders';
 import { infoNce } from '@medalign/losses';
 import { refineAlignment } from '@medalign/progressive';
 import { addPrefix } from '@medalign/trainer';
@@ -39,6 +39,8 @@ export class PlanModel {
   readonly resnet: ResNet;
   readonly bert: Bert;
   readonly heads: Record<'local' | 'pixel' | 'region' | 'image' | 'word' | 'text', Linear>;
+  /** Batch normalisation of G and of the words, when the configuration asks for it. */
+  readonly norms: { pixel: BatchNorm; word: BatchNorm } | undefined;
   readonly alpha = scalarVariable(1);
   readonly beta = scalarVariable(1);
   readonly #config: Config['model'];
@@ -74,6 +76,7 @@ export class PlanModel {
       word: head(text.hiddenSize, 4),
       text: head(text.hiddenSize, 5),
     };
+    if (config.localNorm === 'batch') this.norms = { pixel: new BatchNorm(width), word: new BatchNorm(width) };
   }
 
   encodeImages(images: tf.Tensor4D, { training = false } = {}): EncodedImages {
@@ -84,7 +87,7 @@ export class PlanModel {
     const pixels = this.heads.local.apply(tf.reshape(local, [b, h * w, c])) as tf.Tensor3D;
     return {
       pixels,
-      projectedPixels: this.heads.pixel.apply(pixels) as tf.Tensor3D,
+      projectedPixels: this.#normalizePixels(this.heads.pixel.apply(pixels) as tf.Tensor3D, training),
       global: this.heads.image.apply(tf.mean(lastFeatures, [1, 2])) as tf.Tensor2D,
       lastFeatures,
     };
@@ -95,7 +98,7 @@ export class PlanModel {
     batch: Tokens,
     { training = false, seed = 0, keep }: StepOptions & { keep?: tf.Tensor2D } = {},
   ): EncodedTexts {
-    const { ids, attentionMask, wordIndex, wordMask } = batch;
+    const { ids, attentionMask, wordIndex, wordMask, wordRows } = batch;
     const visible = keep ? (tf.mul(attentionMask, piecesOf(keep, wordIndex)) as tf.Tensor2D) : attentionMask;
     const words = keep ?? wordMask;
     const { hiddenStates } = this.bert.apply({ ids, attentionMask: visible }, { training, seed });
@@ -109,10 +112,23 @@ export class PlanModel {
         ? tf.squeeze(tf.slice(last, [0, 0, 0], [-1, 1, -1]), [1])
         : maskedMean(features, words);
     return {
-      words: this.heads.word.apply(features) as tf.Tensor3D,
+      words: this.#normalizeWords(this.heads.word.apply(features) as tf.Tensor3D, wordRows, training),
       global: this.heads.text.apply(own) as tf.Tensor2D,
       wordMask: words,
     };
+  }
+
+  #normalizePixels(pixels: tf.Tensor3D, training: boolean): tf.Tensor3D {
+    return this.norms ? this.norms.pixel.apply(pixels, training) : pixels;
+  }
+
+  /** Statistics over the words alone: padding would pull the mean towards itself. */
+  #normalizeWords(words: tf.Tensor3D, rows: tf.Tensor1D, training: boolean): tf.Tensor3D {
+    if (!this.norms) return words;
+    const [b, l, d] = words.shape;
+    const chosen = tf.gather(tf.reshape(words, [b * l, d]), rows);
+    const normalized = this.norms.word.apply(chosen, training);
+    return tf.reshape(tf.unsortedSegmentSum(normalized, rows, b * l), [b, l, d]) as tf.Tensor3D;
   }
 
   /** PLAN's loss of one batch (Eqs 2–27) and its terms, `global1`, `local1`, … of each round. */
@@ -171,6 +187,7 @@ export class PlanModel {
       ...addPrefix('image', this.resnet.parameters()),
       ...addPrefix('text', this.bert.parameters()),
       ...Object.entries(this.heads).flatMap(([name, head]) => [...addPrefix(`heads.${name}`, head.parameters())]),
+      ...Object.entries(this.norms ?? {}).flatMap(([name, norm]) => [...addPrefix(`norms.${name}`, norm.parameters())]),
       ['alpha', this.alpha],
       ['beta', this.beta],
     ]);
@@ -178,7 +195,10 @@ export class PlanModel {
 
   /** Parameters and running statistics: everything a checkpoint holds of the model. */
   variables(): Map<string, tf.Variable> {
-    return new Map([...this.parameters(), ...addPrefix('image', this.resnet.buffers())]);
+    const norms = Object.entries(this.norms ?? {}).flatMap(([name, norm]) => [
+      ...addPrefix(`norms.${name}`, norm.buffers()),
+    ]);
+    return new Map([...this.parameters(), ...addPrefix('image', this.resnet.buffers()), ...norms]);
   }
 
   dispose(): void {
@@ -188,13 +208,25 @@ export class PlanModel {
 
 /** The configuration's words for the options of `refineAlignment`. */
 export function refinementOptions(alignment: Alignment) {
-  const { iterations, delta, local, features, negatives, pool, attention, attentionTemperature, keepRatio } = alignment;
+  const {
+    iterations,
+    delta,
+    local,
+    features,
+    negatives,
+    imageGroup,
+    pool,
+    attention,
+    attentionTemperature,
+    keepRatio,
+  } = alignment;
   return {
     iterations,
     delta,
     local,
     features,
     negatives,
+    imageGroup: imageGroup || undefined,
     pool,
     attention,
     attentionTemperature,

@@ -7,6 +7,7 @@ const paper: Alignment = {
   local: 'joint',
   features: 'reencode',
   negatives: 'report',
+  imageGroup: 0,
   pool: 'pixels',
   regionProjection: true,
   attention: 'linear',

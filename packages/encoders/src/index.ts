@@ -1,4 +1,5 @@
 export { Bert, type BertOptions } from './bert';
+export { BatchNorm } from './layers';
 export { Linear } from './linear';
 export { Module } from './module';
 export { ResNet, type ResNetOptions, resnet18, resnet34, resnet50, resnet101 } from './resnet';

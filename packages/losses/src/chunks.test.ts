@@ -1,5 +1,5 @@
 import { useBackend } from '@medalign/backend';
-import { expectClose, random } from '@medalign/testing';
+import { expectClose, expectNoLeak, random } from '@medalign/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import { imageRegionLoss, infoNce, sigmoidContrastive } from './index';
@@ -71,4 +71,35 @@ it('imageRegionLoss spends no memory on padded words', async () => {
   const inputs = [r.tensor([b, l, d]), r.tensor([b, p, d])];
   const [all, some] = [await measure(loss(), inputs), await measure(loss(wordMask), inputs)];
   expect(some.peak).toBeLessThan(all.peak / 3);
+});
+
+it('imageRegionLoss in groups is the mean over the reports of the losses of the groups alone, with its gradient', () => {
+  const r = random(5);
+  const [words, values] = [r.tensor<tf.Rank.R3>([5, 3, 4]), r.tensor<tf.Rank.R3>([5, 6, 4])];
+  const wordMask = tf.tensor2d([1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1], [5, 3]);
+  const options = { attention: 'softmax', similarity: { kind: 'cosine' } } as const;
+  const grouped = (w: tf.Tensor, v: tf.Tensor) =>
+    imageRegionLoss(w as tf.Tensor3D, v as tf.Tensor3D, { ...options, wordMask, groupSize: 3 });
+  const alone = (w: tf.Tensor, v: tf.Tensor, start: number, size: number) => {
+    const part = (x: tf.Tensor) => tf.slice(x, [start, ...x.shape.slice(1).map(() => 0)], [size, ...x.shape.slice(1)]);
+    const mask = part(wordMask) as tf.Tensor2D;
+    return imageRegionLoss(part(w) as tf.Tensor3D, part(v) as tf.Tensor3D, {
+      ...options,
+      wordMask: mask,
+      reduction: 'sum',
+    });
+  };
+  // five samples in groups of at most three: two and three; one report has no word
+  const byHand = (w: tf.Tensor, v: tf.Tensor) => tf.div(tf.add(alone(w, v, 0, 2), alone(w, v, 2, 3)), 4) as tf.Scalar;
+  expectClose(grouped(words, values), byHand(words, values), 1e-6);
+  const [ours, wanted] = [tf.grads(grouped)([words, values]), tf.grads(byHand)([words, values])];
+  ours.forEach((gradient, i) => {
+    expectClose(gradient, wanted[i]!, 1e-5);
+  });
+  expectClose(
+    imageRegionLoss(words, values, { ...options, wordMask, groupSize: 5 }),
+    imageRegionLoss(words, values, { ...options, wordMask }),
+    0,
+  );
+  expectNoLeak(() => grouped(words, values), [words, values, wordMask]);
 });

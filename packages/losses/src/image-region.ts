@@ -15,6 +15,7 @@ import {
   type Reduction,
 } from './options';
 import { type Cosines, type ImageBlock, imagesPerBlock, overImages, regionCosines } from './over-images';
+import { reduceRows } from './reduce';
 import { placeRows, rowsOn, takeRows } from './rows';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
@@ -34,6 +35,7 @@ export interface ImageRegionOptions<R extends Reduction = Reduction> {
   directions?: Directions;
   reduction?: R;
   chunkSize?: number;
+  groupSize?: number | undefined;
 }
 
 /** GLoRIA's factor in its log-sum-exp over words. */
@@ -59,7 +61,9 @@ const SHARPNESS = 5;
  *   `projection` Wproj `[d, d]`; `similarity` kind `'scaledDot'` and scale; `attention`; `attentionTemperature`, default 1,
  *   with `'cosine'` 0.1; `wordMask`, `keywordMask` (may be straight-through), `pixelMask`; `aggregate`; `temperature` τ,
  *   default 0.1; `directions`, default `'sum'` (`'forward'` is image → text); `reduction`; `chunkSize` images per block,
- *   default as many as keep a block under sixteen million numbers (64 MB).
+ *   default as many as keep a block under sixteen million numbers (64 MB); `groupSize`: the batch is cut into groups of at
+ *   most so many consecutive samples, as equal as can be, and a report is told apart from the images of its own group
+ *   alone (time and memory fall by b / groupSize), default b.
  * @returns scalar for "mean" (over reports that have keywords) and "sum"; `[b]` for "none".
  * @throws {ShapeError} if shapes do not fit; {OptionError} if no report of the batch has a keyword.
  * @example
@@ -85,6 +89,7 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
     directions = 'sum',
     reduction = 'mean' as R,
     chunkSize,
+    groupSize,
   }: ImageRegionOptions<R> = {},
 ): Reduced<R> {
   checkGradients('imageRegionLoss');
@@ -103,36 +108,64 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
   const [b, l, d] = words.shape;
   const p = values.shape[1];
   const asked = checkChunkSize(chunkSize, b);
+  const groups = groupsOf(b, groupSize);
 
   return tf.tidy(() => {
     const on = tokenMask('wordMask', wordMask, 'b l', sizes);
     const { kept, weights, has } = keywordWeights(keywordMask, on, sizes, wordMask && 'wordMask');
-    const pixelsOn = pixelMask && (isOn(pixelMask) as tf.Tensor2D);
-    const rows = rowsOn(wordMask && on);
-    const flat = takeRows(tf.reshape(keepOn(words, wordMask && on), [b * l, d]) as tf.Tensor2D, rows);
-    const units = unitRows(flat);
-    const perBlock = chunkSize === undefined ? imagesPerBlock(flat.shape[0], p, d) : asked;
     const factor = tf.div(asScalar('similarity.scale', scale), kind === 'scaledDot' ? Math.sqrt(d) : 1);
+    const tau = asTemperature('temperature', temperature);
+    const pixelsOn = pixelMask && (isOn(pixelMask) as tf.Tensor2D);
     const pixels = keepOn(values, pixelsOn);
     const compared = keys === values ? pixels : keepOn(keys, pixelsOn);
+    const all = {
+      words: keepOn(words, wordMask && on),
+      on,
+      kept,
+      weights,
+      has,
+      values: pixels,
+      keys: kind === 'cosine' ? unitRows(compared) : compared,
+      pixelWeights: pixelsOn && pixelWeights ? (tf.where(pixelsOn, pixelWeights, 0) as tf.Tensor2D) : pixelWeights,
+      pixelMask: pixelsOn && (asCounts(pixelsOn) as tf.Tensor2D),
+    };
 
-    const cosines = overImages(
-      { queries: tf.mul(kind === 'cosine' ? units : flat, factor) as tf.Tensor2D, units },
-      {
-        values: pixels,
-        keys: kind === 'cosine' ? unitRows(compared) : compared,
-        weights: pixelsOn && pixelWeights ? (tf.where(pixelsOn, pixelWeights, 0) as tf.Tensor2D) : pixelWeights,
-        mask: pixelsOn && (asCounts(pixelsOn) as tf.Tensor2D),
-        projection,
-      },
-      perBlock,
-      attention === 'linear' ? linearCosines : attending(attention, attentionTemperature),
-    );
-    const perImage = tf.reshape(placeRows(cosines, rows, b * l), [b, l, b]);
-    const scores = aggregate === 'mean' ? mean(perImage, weights) : sharpMean(perImage, kept, has);
-    const logits = tf.div(tf.transpose(scores), asTemperature('temperature', temperature));
-    return matchingLoss({ forward: logits, has, weights: weigh, reduction });
+    const rows = splitBatch(all, groups).map((group) => {
+      const n = group.words.shape[0];
+      const validRows = rowsOn(wordMask && group.on);
+      const flat = takeRows(tf.reshape(group.words, [n * l, d]) as tf.Tensor2D, validRows);
+      const units = unitRows(flat);
+      const cosines = overImages(
+        { queries: tf.mul(kind === 'cosine' ? units : flat, factor) as tf.Tensor2D, units },
+        { values: group.values, keys: group.keys, weights: group.pixelWeights, mask: group.pixelMask, projection },
+        chunkSize === undefined ? imagesPerBlock(flat.shape[0], p, d) : Math.min(asked, n),
+        attention === 'linear' ? linearCosines : attending(attention, attentionTemperature),
+      );
+      const perImage = tf.reshape(placeRows(cosines, validRows, n * l), [n, l, n]);
+      const scores = aggregate === 'mean' ? mean(perImage, group.weights) : sharpMean(perImage, group.kept, group.has);
+      const forward = tf.div(tf.transpose(scores), tau);
+      return matchingLoss({ forward, has: group.has, weights: weigh, reduction: 'none' });
+    });
+    return reduceRows(rows.length === 1 ? rows[0]! : tf.concat(rows), has, reduction);
   });
+}
+
+/** Sizes of the groups: none larger than asked for, and no two further apart than one. */
+function groupsOf(batch: number, groupSize: number | undefined): number[] {
+  if (groupSize === undefined) return [batch];
+  checkNumber('groupSize', groupSize, { minimum: 1, integer: true });
+  const count = Math.ceil(batch / groupSize);
+  return Array.from(
+    { length: count },
+    (_, i) => Math.floor((batch * (i + 1)) / count) - Math.floor((batch * i) / count),
+  );
+}
+
+/** Every tensor cut along the batch; tf.split, because its gradient is one concat. */
+function splitBatch<T extends Record<string, tf.Tensor | undefined>>(all: T, sizes: number[]): T[] {
+  if (sizes.length === 1) return [all];
+  const parts = Object.entries(all).map(([name, tensor]) => [name, tensor && tf.split(tensor, sizes, 0)] as const);
+  return sizes.map((_, i) => Object.fromEntries(parts.map(([name, part]) => [name, part?.[i]])) as T);
 }
 
 const mean = (cosines: tf.Tensor, weights: tf.Tensor2D) => tf.sum(tf.mul(cosines, tf.expandDims(weights, 2)), 1);

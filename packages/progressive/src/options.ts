@@ -54,6 +54,8 @@ export interface AlignmentOptions {
   encodeWords?: EncodeWords | undefined;
   /** what a word's region is told apart from; 'report' */
   negatives?: 'report' | 'pairs' | 'batch' | 'images';
+  /** with negatives 'images': a report is told apart from the images of its group of so many samples; the whole batch */
+  imageGroup?: number | undefined;
   /** what regions are averaged from: I as the paper writes, or G; 'pixels' */
   pool?: 'pixels' | 'projected';
   attention?: Attention;

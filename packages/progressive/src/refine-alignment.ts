@@ -163,6 +163,7 @@ function localLoss(
   pixelMask: tf.Tensor2D | undefined,
   {
     negatives = 'report',
+    imageGroup,
     directions = 'sum',
     localTemperature = 0.1,
     similarity,
@@ -180,6 +181,7 @@ function localLoss(
     similarity,
     attention,
     attentionTemperature,
+    groupSize: imageGroup,
   }) as tf.Scalar;
 }
 
