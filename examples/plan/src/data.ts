@@ -139,7 +139,10 @@ export class PlanData {
 }
 
 async function readDataset({ data }: Config): Promise<Dataset> {
-  if (data.kind === 'phantom') return phantomChest({ seed: data.seed, patients: data.patients, size: data.size });
+  if (data.kind === 'phantom') {
+    process.stderr.write(`generating ${data.patients} phantom patients …\n`);
+    return phantomChest({ seed: data.seed, patients: data.patients, size: data.size });
+  }
   if (!data.path)
     throw new ConfigError(`data.path: ${data.kind} is read from disk, and no folder was given. Fix: --data <path>`);
   return data.kind === 'covid-chestxray' ? covidChestxray(data.path) : pairsDataset(data.path);

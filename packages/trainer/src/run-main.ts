@@ -43,8 +43,11 @@ export async function runMain(main: (signal: AbortSignal) => Promise<unknown>): 
     if (!aborted) printError(error);
     code = aborted ? exitCodes[received!] : exitCodeOf(error);
   } finally {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+    // After a signal the handlers stay: its echoes may still be on the way, and must not kill what has ended well.
+    if (!received) {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    }
   }
   process.exitCode = code;
   // Does not hold the process by itself: it fires only if something else does.
