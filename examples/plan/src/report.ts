@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Sample } from '@medalign/datasets';
-import { loadImage } from '@medalign/datasets';
+import { loadImage, sentences } from '@medalign/datasets';
 import {
   type Overlay,
   type OverlayGroup,
@@ -106,30 +106,32 @@ async function readPicture(
     height: image.height,
   });
   const findings = sample.findings ?? [];
-  const boxes = findings.flatMap((finding) => finding.boxes.map((box) => ({ ...box, label: finding.phrase })));
+  // Without phrase boxes the report's own sentences are read, and the regions that are known stand in for the truth.
+  const regions = (sample.regions ?? []).map(({ box, name }) => ({ ...box, label: name }));
+  const readings = findings.length
+    ? findings.map(({ phrase, category, boxes }) => ({
+        phrase,
+        boxes: boxes.map((box) => ({ ...box, label: category })),
+      }))
+    : sentences(sample.text)
+        .slice(0, 3)
+        .map((phrase) => ({ phrase, boxes: regions }));
+  const boxes = findings.length
+    ? findings.flatMap((finding) => finding.boxes.map((box) => ({ ...box, label: finding.phrase })))
+    : regions;
 
   const overlays: Overlay[] = [];
-  if (findings.length > 0) {
-    const tokens = data.tokenize(findings.map((finding) => finding.phrase));
+  if (readings.length > 0) {
+    const tokens = data.tokenize(readings.map(({ phrase }) => phrase));
+    const imageOf = readings.map(() => 0);
     const maps = tf.tidy(() =>
-      phraseMaps(
-        kind,
-        model,
-        model.encodeImages(batch.images),
-        model.encodeTexts(tokens),
-        findings.map(() => 0),
-        alignment,
-      ),
+      phraseMaps(kind, model, model.encodeImages(batch.images), model.encodeTexts(tokens), imageOf, alignment),
     );
     const [, h, w] = maps.shape;
     const values = (await maps.data()) as Float32Array;
-    findings.forEach((finding, i) => {
-      overlays.push({
-        title: finding.phrase,
-        image: picture,
-        map: onImage(values.subarray(i * h * w, (i + 1) * h * w), h, w),
-        boxes: finding.boxes.map((box) => ({ ...box, label: finding.category })),
-      });
+    readings.forEach(({ phrase, boxes }, i) => {
+      const map = onImage(values.subarray(i * h * w, (i + 1) * h * w), h, w);
+      overlays.push({ title: phrase, image: picture, map, boxes });
     });
     maps.dispose();
     tokens.dispose();
