@@ -92,7 +92,7 @@ export async function ablate({
         perSeed.push(JSON.parse(readFileSync(file, 'utf8')).measured);
         continue;
       }
-      const model = createModel(own, data);
+      const model = await createModel(own, data);
       const { seconds } = await train(own, alignment, data, { model, signal, label: `${setting.name}, seed ${seed}` });
       const measured = await measure(model, data, data.split.test, {
         alignment,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
 import { refineAlignment } from '@medalign/progressive';
 import { latestCheckpoint, loadConfig, NonFiniteError, RunFolder, readMetrics } from '@medalign/trainer';
+import { writeSafetensors } from '@medalign/weights';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { configSchema } from './config';
@@ -65,7 +66,7 @@ describe('the PLAN example', () => {
       const alignment = resolveAlignment(config);
       const data = await PlanData.load(config);
       const tensors = tf.memory().numTensors;
-      const model = createModel(config, data);
+      const model = await createModel(config, data);
       const first = [...model.parameters().values()].map((v) => v.dataSync().slice());
       const { steps } = await train(config, alignment, data, { model });
       expect(steps).toBe(4);
@@ -85,11 +86,24 @@ describe('the PLAN example', () => {
     },
   );
 
+  it('starts from published weights, and refuses a file of something else', async () => {
+    const data = await PlanData.load(configOf());
+    const source = await createModel(configOf('seed=5'), data);
+    const file = join(folder, 'resnet.safetensors');
+    await writeSafetensors(file, source.resnet.stateDict());
+    const model = await createModel(configOf(`model.image.weights=${file}`), data);
+    const weight = (m: typeof model) => [...m.resnet.parameters().get('conv1.weight')!.dataSync()];
+    expect(weight(model)).toEqual(weight(source));
+    await expect(createModel(configOf(`model.text.weights=${file}`), data)).rejects.toThrow(/model\.text\.weights/);
+    source.dispose();
+    model.dispose();
+  });
+
   it("computes for local: 'none' the loss that refineAlignment does", async () => {
     const config = configOf('recipe=global');
     const alignment = resolveAlignment(config);
     const data = await PlanData.load(config);
-    const model = createModel(config, data);
+    const model = await createModel(config, data);
     const { value: batch } = await data.evaluationBatches(data.split.train, 4).next();
     const [images, texts] = [batch!.images, batch!.texts];
     const ours = model.loss(images, texts, alignment).total.dataSync()[0]!;
@@ -114,7 +128,7 @@ describe('the PLAN example', () => {
     const run = async (path: string, sets: string[], resume = false) => {
       const config = configOf('recipe=paper', ...sets);
       const data = await PlanData.load(config);
-      const model = createModel(config, data);
+      const model = await createModel(config, data);
       const runFolder = new RunFolder(path, { config, resume });
       await train(config, resolveAlignment(config), data, { model, run: runFolder, resume });
       model.dispose();
@@ -133,7 +147,7 @@ describe('the PLAN example', () => {
   it('stops on a loss that is not finite and names step and term', async () => {
     const config = configOf('recipe=grounded');
     const data = await PlanData.load(config);
-    const model = createModel(config, data);
+    const model = await createModel(config, data);
     const weight = model.parameters().get('heads.word.weight')!;
     tf.tidy(() => weight.assign(tf.fill(weight.shape, Number.NaN)));
     const training = train(config, resolveAlignment(config), data, { model });
@@ -167,7 +181,7 @@ describe('the PLAN example', () => {
     const broken = data.split.train.filter((sample) =>
       /-(3|11)\.jpg/.test((sample.image as { path: string }).path),
     ).length;
-    const model = createModel(config, data);
+    const model = await createModel(config, data);
     const { skippedImages } = await train(config, resolveAlignment(config), data, { model });
     expect(skippedImages).toBeLessThanOrEqual(broken);
     const strict = configOf(...sets, 'data.badImageLimit=0', 'train.maxSteps=3');
@@ -181,7 +195,7 @@ describe('the PLAN example', () => {
     const config = configOf('recipe=grounded', 'evaluate.pictures=1', 'data.patients=20');
     const alignment = resolveAlignment(config);
     const data = await PlanData.load(config);
-    const model = createModel(config, data);
+    const model = await createModel(config, data);
     const run = new RunFolder(join(folder, 'run'), { config });
     await train(config, alignment, data, { model, run });
     const measured = await measure(model, data, data.split.test, { alignment, batchSize: 4, seed: 0 });

@@ -45,7 +45,7 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
   await writeManifest(folder.file('split.json'), data.split.manifest);
 
   // ── Before training ─────────────────────────────────────────────────────────────────────────────────────────────
-  const model = createModel(config, data);
+  const model = await createModel(config, data);
   const reading = { alignment, batchSize: config.evaluate.batchSize, seed: config.seed };
   const kind = headlineMap(config);
   const bootstrap = { resamples: config.evaluate.bootstrap, seed: config.seed };

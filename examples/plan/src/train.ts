@@ -1,6 +1,8 @@
+import type { Module } from '@medalign/encoders';
 import {
   Adam,
   addPrefix,
+  ConfigError,
   clipByGlobalNorm,
   constantRate,
   cosineDecay,
@@ -20,6 +22,7 @@ import {
   takePrefix,
   valueAndGradients,
 } from '@medalign/trainer';
+import { readSafetensors } from '@medalign/weights';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
 import type { PlanData } from './data';
@@ -44,10 +47,30 @@ interface SavedState {
   vocabulary: string[];
 }
 
-/** The model a configuration describes, with its seeded initial values. */
-export function createModel(config: Config, data: PlanData): PlanModel {
+/** The model a configuration describes: seeded initial values, and published weights where it names a file. */
+export async function createModel(config: Config, data: PlanData): Promise<PlanModel> {
   const { channels } = config.image;
-  return new PlanModel(config.model, { channels, vocabularySize: data.vocabulary.length, seed: config.seed });
+  const model = new PlanModel(config.model, { channels, vocabularySize: data.vocabulary.length, seed: config.seed });
+  await loadWeights('model.image.weights', model.resnet, config.model.image.weights);
+  await loadWeights('model.text.weights', model.bert, config.model.text.weights);
+  return model;
+}
+
+/** Loads a safetensors file with the ecosystem's names, and says what it lacks and what it has no place for. */
+async function loadWeights(key: string, module: Module, file: string | undefined): Promise<void> {
+  if (!file) return;
+  const state = await readSafetensors(file);
+  // BERT inside a larger model is stored under its own prefix.
+  const prefix = [...state.keys()].some((name) => name.startsWith('bert.')) ? 'bert.' : '';
+  const { missing, unexpected } = module.loadStateDict(state, { strict: false, prefix });
+  if (missing.length >= module.parameters().size) {
+    throw new ConfigError(
+      `${key}: ${file} has none of the model's parameters; its names begin with '${[...state.keys()][0]}'`,
+    );
+  }
+  const list = (names: string[]) =>
+    `${names.length}${names.length ? ` (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''})` : ''}`;
+  process.stderr.write(`${key}: loaded ${file}; missing ${list(missing)}, not used ${list(unexpected)}\n`);
 }
 
 /** Trains PLAN. Without a run folder nothing is written (ablations). */
