@@ -73,6 +73,8 @@ export const configSchema = z.strictObject({
       width: count.default(64),
       /** Batch normalisation of words and pixels before they are compared; the paper has none. */
       localNorm: z.enum(['none', 'batch']).default('none'),
+      /** Batch normalisation of the two global vectors; the paper has none. */
+      globalNorm: z.enum(['none', 'batch']).default('none'),
       image: z
         .strictObject({
           block: z.enum(['basic', 'bottleneck']).default('basic'),

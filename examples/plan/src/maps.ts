@@ -45,11 +45,11 @@ export function phraseMaps(
     const features = tf.gather(images.lastFeatures, index);
     const text = l2Normalize(texts.global);
     if (kind === 'phrase') {
-      const cells = l2Normalize(model.heads.image.apply(tf.reshape(features, [-1, h * w, c])));
+      const cells = l2Normalize(model.imageVector(tf.reshape(features, [-1, h * w, c])));
       return tf.reshape(tf.matMul(cells as tf.Tensor3D, tf.expandDims(text, 2) as tf.Tensor3D), [-1, h, w]);
     }
     const agreement = (f: tf.Tensor) =>
-      tf.sum(tf.mul(l2Normalize(model.heads.image.apply(tf.mean(f, [1, 2]))), text)) as tf.Scalar;
+      tf.sum(tf.mul(l2Normalize(model.imageVector(tf.mean(f, [1, 2]))), text)) as tf.Scalar;
     const weights = tf.mean(tf.grad(agreement)(features), [1, 2], true);
     return tf.relu(tf.sum(tf.mul(features, weights), 3)) as PhraseMaps;
   });

@@ -39,8 +39,8 @@ export class PlanModel {
   readonly resnet: ResNet;
   readonly bert: Bert;
   readonly heads: Record<'local' | 'pixel' | 'region' | 'image' | 'word' | 'text', Linear>;
-  /** Batch normalisation of G and of the words, when the configuration asks for it. */
-  readonly norms: { pixel: BatchNorm; word: BatchNorm } | undefined;
+  /** Batch normalisation of G, the words and the global vectors, where the configuration asks for it. */
+  readonly norms: { pixel?: BatchNorm; word?: BatchNorm; image?: BatchNorm; text?: BatchNorm } = {};
   readonly alpha = scalarVariable(1);
   readonly beta = scalarVariable(1);
   readonly #config: Config['model'];
@@ -76,7 +76,10 @@ export class PlanModel {
       word: head(text.hiddenSize, 4),
       text: head(text.hiddenSize, 5),
     };
-    if (config.localNorm === 'batch') this.norms = { pixel: new BatchNorm(width), word: new BatchNorm(width) };
+    if (config.localNorm === 'batch')
+      Object.assign(this.norms, { pixel: new BatchNorm(width), word: new BatchNorm(width) });
+    if (config.globalNorm === 'batch')
+      Object.assign(this.norms, { image: new BatchNorm(width), text: new BatchNorm(width) });
   }
 
   encodeImages(images: tf.Tensor4D, { training = false } = {}): EncodedImages {
@@ -88,7 +91,7 @@ export class PlanModel {
     return {
       pixels,
       projectedPixels: this.#normalizePixels(this.heads.pixel.apply(pixels) as tf.Tensor3D, training),
-      global: this.heads.image.apply(tf.mean(lastFeatures, [1, 2])) as tf.Tensor2D,
+      global: this.imageVector(tf.mean(lastFeatures, [1, 2]), training) as tf.Tensor2D,
       lastFeatures,
     };
   }
@@ -113,18 +116,28 @@ export class PlanModel {
         : maskedMean(features, words);
     return {
       words: this.#normalizeWords(this.heads.word.apply(features) as tf.Tensor3D, wordRows, training),
-      global: this.heads.text.apply(own) as tf.Tensor2D,
+      global: this.#normalizeText(this.heads.text.apply(own) as tf.Tensor2D, training),
       wordMask: words,
     };
   }
 
+  /** Features `[…, c]` of the last stage in the space of the global vectors, `[…, d]`: linear once training is over. */
+  imageVector(features: tf.Tensor, training = false): tf.Tensor {
+    const projected = this.heads.image.apply(features);
+    return this.norms.image?.apply(projected, training) ?? projected;
+  }
+
+  #normalizeText(text: tf.Tensor2D, training: boolean): tf.Tensor2D {
+    return this.norms.text?.apply(text, training) ?? text;
+  }
+
   #normalizePixels(pixels: tf.Tensor3D, training: boolean): tf.Tensor3D {
-    return this.norms ? this.norms.pixel.apply(pixels, training) : pixels;
+    return this.norms.pixel?.apply(pixels, training) ?? pixels;
   }
 
   /** Statistics over the words alone: padding would pull the mean towards itself. */
   #normalizeWords(words: tf.Tensor3D, rows: tf.Tensor1D, training: boolean): tf.Tensor3D {
-    if (!this.norms) return words;
+    if (!this.norms.word) return words;
     const [b, l, d] = words.shape;
     const chosen = tf.gather(tf.reshape(words, [b * l, d]), rows);
     const normalized = this.norms.word.apply(chosen, training);
@@ -187,7 +200,7 @@ export class PlanModel {
       ...addPrefix('image', this.resnet.parameters()),
       ...addPrefix('text', this.bert.parameters()),
       ...Object.entries(this.heads).flatMap(([name, head]) => [...addPrefix(`heads.${name}`, head.parameters())]),
-      ...Object.entries(this.norms ?? {}).flatMap(([name, norm]) => [...addPrefix(`norms.${name}`, norm.parameters())]),
+      ...Object.entries(this.norms).flatMap(([name, norm]) => [...addPrefix(`norms.${name}`, norm.parameters())]),
       ['alpha', this.alpha],
       ['beta', this.beta],
     ]);
@@ -195,9 +208,7 @@ export class PlanModel {
 
   /** Parameters and running statistics: everything a checkpoint holds of the model. */
   variables(): Map<string, tf.Variable> {
-    const norms = Object.entries(this.norms ?? {}).flatMap(([name, norm]) => [
-      ...addPrefix(`norms.${name}`, norm.buffers()),
-    ]);
+    const norms = Object.entries(this.norms).flatMap(([name, norm]) => [...addPrefix(`norms.${name}`, norm.buffers())]);
     return new Map([...this.parameters(), ...addPrefix('image', this.resnet.buffers()), ...norms]);
   }
 

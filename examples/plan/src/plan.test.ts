@@ -62,7 +62,8 @@ describe('the PLAN example', () => {
   it.each(['grounded', 'paper', 'global'])(
     'trains with recipe %s, reads every map, and leaves no tensor behind',
     async (recipe) => {
-      const config = configOf(`recipe=${recipe}`);
+      const norms = recipe === 'grounded' ? ['model.localNorm=batch', 'model.globalNorm=batch'] : [];
+      const config = configOf(`recipe=${recipe}`, ...norms);
       const alignment = resolveAlignment(config);
       const data = await PlanData.load(config);
       const tensors = tf.memory().numTensors;
