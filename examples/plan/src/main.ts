@@ -21,7 +21,7 @@ const program = new Command('npm run plan --')
     'train and compare the loss settings, iterations, negatives and attention forms over several seeds',
   )
   .option('--seeds <list>', 'seeds of --ablate', '0,1,2')
-  .option('--settings <list>', 'only these settings of --ablate (see --help of docs/paper-notes.md)')
+  .option('--settings <list>', 'only these settings or tables of --ablate, separated by ;')
   .option('--smoke', 'a few steps on a little data: does everything run?')
   .option('--json', 'print one JSON object with the results on stdout')
   .addHelpText(
