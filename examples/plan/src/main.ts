@@ -9,7 +9,7 @@ const here = fileURLToPath(new URL('..', import.meta.url));
 
 const program = new Command('npm run plan --')
   .description('Train and evaluate PLAN (progressive local alignment of medical images and reports).')
-  .option('--config <file>', 'YAML configuration', `${here}configs/phantom.yaml`)
+  .option('--config <file>', 'YAML configuration (default: the embedded phantom, configs/phantom.yaml)')
   .option('--set <a.b=value...>', 'override one setting; may be given several times')
   .option('--data <path>', 'folder or file of the data set (data.path)')
   .option('--backend <name>', "engine: 'auto', 'wasm', 'cpu', 'tensorflow', …", 'auto')
@@ -57,7 +57,7 @@ await runMain(async (signal) => {
     ...(options.set ?? []),
     ...(options.data ? [`data.path=${JSON.stringify(options.data)}`] : []),
   ];
-  const config = loadConfig({ file: options.config, sets, schema: configSchema });
+  const config = loadConfig({ file: options.config ?? `${here}configs/phantom.yaml`, sets, schema: configSchema });
   const common = { config, backend: options.backend, out: options.out, json: Boolean(options.json), signal };
   if (options.ablate) {
     await ablate({

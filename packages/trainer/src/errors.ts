@@ -48,6 +48,7 @@ const codeByName: Record<string, number> = {
   YAMLParseError: exitCodes.config,
   SafetensorsError: exitCodes.data,
   DatasetError: exitCodes.data,
+  DataError: exitCodes.data,
   EngineError: exitCodes.engine,
   BackendError: exitCodes.engine,
 };
@@ -56,7 +57,7 @@ const codeByName: Record<string, number> = {
  * The exit code that an error stands for.
  *
  * In this order: a numeric `exitCode` on the error; its `name` (OptionError, ZodError, YAMLParseError → 2;
- * SafetensorsError, DatasetError → 3; EngineError, BackendError → 4); a `code` of Node's argument parser → 2; of the file
+ * SafetensorsError, DataError, DatasetError → 3; EngineError, BackendError → 4); a `code` of Node's argument parser → 2; of the file
  * system (`ENOENT`, `EACCES`, `ENOSPC`, …) → 3; the same for its `cause`; otherwise 1. So a library need not import this
  * package to be understood by it.
  *

@@ -79,6 +79,7 @@ describe('exit codes', () => {
     expect(exitCodeOf(named('OptionError'))).toBe(2);
     expect(exitCodeOf(Object.assign(new TypeError('x'), { code: 'ERR_PARSE_ARGS_UNKNOWN_OPTION' }))).toBe(2);
     expect(exitCodeOf(named('SafetensorsError'))).toBe(3);
+    expect(exitCodeOf(named('DataError'))).toBe(3);
     expect(exitCodeOf(Object.assign(new Error('x'), { code: 'ENOSPC' }))).toBe(3);
     expect(exitCodeOf(named('EngineError'))).toBe(4);
     expect(exitCodeOf(new Error('x', { cause: new Error('y', { cause: named('BackendError') }) }))).toBe(4);
