@@ -78,7 +78,9 @@ export async function measure(
     );
     if (phrases.length === 0) return;
     const own = data.tokenize(phrases.map(({ finding }) => finding.phrase));
-    const other = data.tokenize(phrases.map(({ sample, finding }) => foreign.get(`${sample.id}/${finding.phrase}`)!));
+    const other = data.tokenize(
+      phrases.map(({ sample, finding }) => foreign.get(`${sample.id}/${finding.phrase}`) ?? finding.phrase),
+    );
     const imageOf = phrases.map(({ m }) => m);
     const [ownTexts, otherTexts] = [own, other].map((tokens) => tf.tidy(() => model.encodeTexts(tokens)));
     for (const kind of kinds) {
@@ -94,7 +96,8 @@ export async function measure(
         const map = onImage(ownData);
         const mask = boxMask(finding.boxes, transform);
         const cnr = contrastToNoise(map, mask);
-        const wrong = contrastToNoise(onImage(otherData), mask);
+        const hasControl = foreign.get(`${sample.id}/${finding.phrase}`) !== undefined;
+        const wrong = hasControl ? contrastToNoise(onImage(otherData), mask) : undefined;
         records.push({
           kind,
           imageId: sample.id,
@@ -103,8 +106,8 @@ export async function measure(
           cnr: cnr.value,
           signedCnr: cnr.signed,
           pointing: pointingGame(map, mask).value,
-          wrongPhraseCnr: wrong.value,
-          wrongPhraseSignedCnr: wrong.signed,
+          wrongPhraseCnr: wrong?.value ?? null,
+          wrongPhraseSignedCnr: wrong?.signed ?? null,
           saturated: cnr.status === 'saturated',
           unknown: cnr.unknown,
         });
@@ -132,8 +135,8 @@ export async function measure(
   };
 }
 
-/** For every phrase one of another image, drawn with a seed: the wrong-phrase control. */
-function foreignPhrases(samples: readonly Sample[], seed: number): Map<string, string> {
+/** For every phrase one of another image, drawn with a seed: the wrong-phrase control; undefined where there is none. */
+function foreignPhrases(samples: readonly Sample[], seed: number): Map<string, string | undefined> {
   const all = samples.flatMap((sample) =>
     (sample.findings ?? []).map((finding) => ({ id: sample.id, phrase: finding.phrase })),
   );
@@ -141,7 +144,7 @@ function foreignPhrases(samples: readonly Sample[], seed: number): Map<string, s
   return new Map(
     all.map(({ id, phrase }) => {
       const others = all.filter((o) => o.id !== id && o.phrase !== phrase);
-      return [`${id}/${phrase}`, others.length ? others[Math.floor(random.uniform() * others.length)]!.phrase : phrase];
+      return [`${id}/${phrase}`, others[Math.floor(random.uniform() * others.length)]?.phrase];
     }),
   );
 }

@@ -14,7 +14,7 @@ const program = new Command('npm run plan --')
   .option('--data <path>', 'folder or file of the data set (data.path)')
   .option('--backend <name>', "engine: 'auto', 'wasm', 'cpu', 'tensorflow', …", 'auto')
   .option('--out <folder>', 'run folder (default: runs/plan-<time>)')
-  .option('--resume <folder>', 'go on with an interrupted run from its last checkpoint')
+  .option('--resume <folder>', 'go on with an interrupted run from its last checkpoint, with its own configuration')
   .option('--overwrite', 'delete what an earlier run left in --out')
   .option(
     '--ablate',
@@ -57,7 +57,11 @@ await runMain(async (signal) => {
     ...(options.set ?? []),
     ...(options.data ? [`data.path=${JSON.stringify(options.data)}`] : []),
   ];
-  const config = loadConfig({ file: options.config ?? `${here}configs/phantom.yaml`, sets, schema: configSchema });
+  const config = loadConfig({
+    file: options.config ?? (options.resume ? `${options.resume}/config.resolved.yaml` : `${here}configs/phantom.yaml`),
+    sets,
+    schema: configSchema,
+  });
   const common = { config, backend: options.backend, out: options.out, json: Boolean(options.json), signal };
   if (options.ablate) {
     await ablate({

@@ -196,7 +196,10 @@ export async function train(
   return { model, steps: step, seconds: seconds(), skippedImages };
 }
 
-/** The training loss on the validation patients: no noise, no dropout, running statistics. */
+/**
+ * The training loss on the validation patients: no noise, no dropout, running statistics. Whole batches only, because a
+ * contrastive loss over fewer samples is another number; a set smaller than a batch is taken as it is.
+ */
 async function validationLoss(model: PlanModel, data: PlanData, config: Config, alignment: Alignment): Promise<number> {
   let sum = 0;
   let count = 0;
