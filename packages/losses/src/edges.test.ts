@@ -34,6 +34,10 @@ const local: [string, (images: Tokens, words: Tokens, options?: LocalOptions) =>
   ['wordRegionLoss over the batch', (v, w, options) => wordRegionLoss(v, w, { negatives: 'batch', ...options })],
   ['imageRegionLoss', (v, w, options) => imageRegionLoss(w, v, options)],
   ['imageRegionLoss with softmax', (v, w, options) => imageRegionLoss(w, v, { attention: 'softmax', ...options })],
+  [
+    'imageRegionLoss by the smooth maximum',
+    (v, w, options) => imageRegionLoss(w, v, { attention: 'softmax', wordScore: 'smoothMax', ...options }),
+  ],
   ['imageRegionLoss with relu', (v, w, options) => imageRegionLoss(w, v, { attention: 'relu', ...options })],
   ['gloriaLocalLoss', gloriaLocalLoss],
   ['tokenAlignmentLoss', tokenAlignmentLoss],

@@ -29,6 +29,7 @@ const cases: [string, Loss, () => tf.Tensor[]][] = [
   ['tokenAlignmentLoss', (v, w, temperature) => losses.tokenAlignmentLoss(v as never, w as never, { temperature, attentionTemperature: 0.7, wordMask: wordMask() }), () => [...draw('pixels', 'words'), ...scalars(0.5)]],
   ['filipLoss', (v, w, temperature) => losses.filipLoss(v as never, w as never, { temperature, wordMask: wordMask() }), () => [...draw('pixels', 'words'), ...scalars(0.5)]],
   ['temperatureFrom', (s) => losses.temperatureFrom(s), () => scalars(1)],
+  ['imageRegionLoss by the smooth maximum', (w, v, pixelWeights) => losses.imageRegionLoss(w as never, v as never, { pixelWeights: pixelWeights as never, wordMask: wordMask(), keywordMask: keywords(), pixelMask: pixelMask(), attention: 'softmax', attentionTemperature: 0.7, temperature: 0.8, wordScore: 'smoothMax' }), () => [...draw('words', 'pixels'), tf.tensor2d([0.6, 0.8, 1, 0.7, 0.9, 0.5, 0.6, 0.7], [2, 4])]],
 ]; // biome-ignore format: a table
 
 onEveryEngine('finite differences', () => {

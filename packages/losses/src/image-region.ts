@@ -1,7 +1,14 @@
-import { checkChoice, checkGradients, checkNumber, checkShape, type SimilarityKind } from '@medalign/similarity';
+import {
+  checkChoice,
+  checkGradients,
+  checkNumber,
+  checkShape,
+  OptionError,
+  type SimilarityKind,
+} from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
 import { attend } from './attend';
-import { asCounts, isOn } from './constant';
+import { asCounts, constant, isOn } from './constant';
 import { matchingLoss } from './matching';
 import {
   asScalar,
@@ -17,6 +24,7 @@ import {
 import { type Cosines, type ImageBlock, imagesPerBlock, overImages, regionCosines } from './over-images';
 import { reduceRows } from './reduce';
 import { placeRows, rowsOn, takeRows } from './rows';
+import { smoothMax } from './smooth-max';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
@@ -27,6 +35,7 @@ export interface ImageRegionOptions<R extends Reduction = Reduction> {
   similarity?: { kind?: SimilarityKind; scale?: Learnable };
   attention?: 'linear' | 'softmax' | 'relu';
   attentionTemperature?: number;
+  wordScore?: 'region' | 'smoothMax';
   keywordMask?: tf.Tensor2D;
   wordMask?: tf.Tensor2D;
   pixelMask?: tf.Tensor2D;
@@ -50,7 +59,9 @@ const SHARPNESS = 5;
  *     L       = cross-entropy of s/τ over the reports (image → text) + over the images (text → image)
  *
  * with S the scaled dot product (PLAN Eq 4) and f the identity (`'linear'`), `exp(·/attentionTemperature)` (`'softmax'`) or
- * max(·, 0) (`'relu'`). With `aggregate: 'logsumexp'`, s is (1/5) log Σ_i exp(5 · cosine_i), as GLoRIA weighs words.
+ * max(·, 0) (`'relu'`). With `wordScore: 'smoothMax'` no region is formed: a word scores attentionTemperature ·
+ * log Σ_j q_mj exp(S(w_i, k_mj) / attentionTemperature), q normalised over the pixels, the smooth maximum over pixels of its similarity (softmax attention
+ * is its derivative). With `aggregate: 'logsumexp'`, s is (1/5) log Σ_i exp(5 · cosine_i), as GLoRIA weighs words.
  *
  * With linear S the region is w_i C_m for one d × d matrix C_m per image, so no word–pixel matrix is built; otherwise the
  * word–pixel matrices of `chunkSize` images exist at a time. More than one block: computed again in the backward pass.
@@ -81,6 +92,7 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
     similarity: { kind = 'scaledDot', scale = 1 } = {},
     attention = 'linear',
     attentionTemperature = kind === 'cosine' ? 0.1 : 1,
+    wordScore = 'region',
     keywordMask,
     wordMask,
     pixelMask,
@@ -102,6 +114,7 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
   checkChoice('similarity.kind', kind, ['scaledDot', 'cosine', 'dot']);
   checkChoice('attention', attention, ['linear', 'softmax', 'relu']);
   checkNumber('attentionTemperature', attentionTemperature, { above: 0 });
+  checkWordScore(wordScore, attention, projection);
   checkChoice('aggregate', aggregate, ['mean', 'logsumexp']);
   checkReduction(reduction);
   const weigh = directionWeights(directions);
@@ -139,7 +152,9 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
         { queries: tf.mul(kind === 'cosine' ? units : flat, factor) as tf.Tensor2D, units },
         { values: group.values, keys: group.keys, weights: group.pixelWeights, mask: group.pixelMask, projection },
         chunkSize === undefined ? imagesPerBlock(flat.shape[0], p, d) : Math.min(asked, n),
-        attention === 'linear' ? linearCosines : attending(attention, attentionTemperature),
+        wordScore === 'smoothMax'
+          ? smoothMaxima(attentionTemperature)
+          : regionCosinesBy(attention, attentionTemperature),
       );
       const perImage = tf.reshape(placeRows(cosines, validRows, n * l), [n, l, n]);
       const scores = aggregate === 'mean' ? mean(perImage, group.weights) : sharpMean(perImage, group.kept, group.has);
@@ -174,6 +189,43 @@ const mean = (cosines: tf.Tensor, weights: tf.Tensor2D) => tf.sum(tf.mul(cosines
 function sharpMean(cosines: tf.Tensor, kept: tf.Tensor2D, has: tf.Tensor1D): tf.Tensor {
   const sums = tf.sum(tf.mul(tf.exp(tf.mul(cosines, SHARPNESS)), tf.expandDims(kept, 2)), 1);
   return tf.div(tf.log(tf.where(tf.expandDims(has, 1), sums, 1)), SHARPNESS);
+}
+
+function checkWordScore(wordScore: 'region' | 'smoothMax', attention: string, projection: tf.Tensor | undefined): void {
+  checkChoice('wordScore', wordScore, ['region', 'smoothMax']);
+  if (wordScore === 'region') return;
+  if (attention !== 'softmax')
+    throw new OptionError(
+      `wordScore: expected attention 'softmax' with 'smoothMax', got '${attention}'. Fix: attention: 'softmax'`,
+    );
+  if (projection)
+    throw new OptionError(
+      "projection: expected none with wordScore 'smoothMax', which forms no regions to project. Fix: leave projection out",
+    );
+}
+
+const regionCosinesBy = (attention: 'linear' | 'softmax' | 'relu', temperature: number): Cosines =>
+  attention === 'linear' ? linearCosines : attending(attention, temperature);
+
+/** Far below every log q that float32 can tell from 0, and finite, so that no NaN comes of it. */
+const NO_WEIGHT = -1e9;
+
+const smoothMaxima =
+  (temperature: number): Cosines =>
+  ({ queries }, { keys, weights, mask }: ImageBlock) =>
+    smoothMax(queries, keys, logShares(keys, weights, mask), temperature);
+
+/** log(q_j / Σ q) over the valid pixels of each image, `[c, p]`; an image without any, whose keys are all 0, scores 0. */
+function logShares(keys: tf.Tensor3D, weights: tf.Tensor2D | undefined, mask: tf.Tensor2D | undefined): tf.Tensor2D {
+  const [c, p] = keys.shape;
+  const given = weights ?? mask;
+  if (!given) return tf.fill([c, p], -Math.log(p)) as tf.Tensor2D;
+  const positive = constant(() => tf.greater(given, 0));
+  const empty = constant(() => tf.logicalNot(tf.any(positive, 1, true)));
+  const used = constant(() => tf.logicalOr(positive, empty));
+  const q = tf.where(positive, given, 1);
+  const total = tf.sum(tf.where(used, q, 0), 1, true);
+  return tf.where(used, tf.log(tf.div(q, total)), NO_WEIGHT);
 }
 
 /** V_i = w_i C with C = Σ_j q_j k_jᵀ v_j: one d × d matrix per image. */

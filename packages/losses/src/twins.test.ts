@@ -167,6 +167,35 @@ onEveryEngine('plain-loop twins', () => {
       }
     }));
 
+  it('imageRegionLoss by the smooth maximum, with and without pixel weights', () =>
+    check(({ words, pixels, wordMask, pixelMask }, chunkSize) => {
+      const weights = pixelMask.map((row) => row.map((on, j) => on * (1 + (j % 3))));
+      for (const pixelWeights of [undefined, weights]) {
+        const scores = tokens(words).map((report, n) =>
+          tokens(pixels).map((image, m) => {
+            const q = (pixelWeights ?? pixelMask)[m]!.filter((_, j) => pixelMask[m]![j]);
+            const on = kept(image, pixelMask[m]!);
+            const each = kept(report, wordMask[n]!).map((word) =>
+              on.length ? 0.3 * lse(on.map((x, j) => Math.log(q[j]! / sum(q)) + cosine(word, x) / 0.3)) : 0,
+            );
+            return each.length ? average(each) : 0;
+          }),
+        );
+        const options = {
+          wordMask: tf.tensor2d(wordMask),
+          pixelMask: tf.tensor2d(pixelMask),
+          pixelWeights: pixelWeights && tf.tensor2d(pixelWeights),
+          similarity: { kind: 'cosine' },
+          attention: 'softmax',
+          attentionTemperature: 0.3,
+          wordScore: 'smoothMax',
+          chunkSize,
+        } as const;
+        const has = wordMask.map((row) => sum(row) > 0);
+        expectClose(imageRegionLoss(words, pixels, options), matched(scores, has, 0.1), 1e-4);
+      }
+    }));
+
   it('gloriaLocalLoss', () =>
     check(({ words, pixels, wordMask, pixelMask }, chunkSize) => {
       const scores = tokens(words).map((report, n) =>
