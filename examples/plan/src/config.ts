@@ -22,6 +22,8 @@ export const alignmentSchema = z.strictObject({
   regionProjection: z.boolean().optional(),
   attention: z.enum(['linear', 'softmax', 'relu']).optional(),
   attentionTemperature: positive.optional(),
+  /** With `images`: a word scores an image by the cosine with its region, or by the smooth maximum over pixels. */
+  wordScore: z.enum(['region', 'smoothMax']).optional(),
   similarity: z.enum(['scaledDot', 'cosine', 'dot']).optional(),
   /** Multiplies the similarity. */
   similarityScale: positive.optional(),
@@ -82,6 +84,8 @@ export const configSchema = z.strictObject({
           widths: z.array(count).min(1).max(4).default([16, 32, 64]),
           strides: z.array(count).min(1).max(4).default([1, 2, 1]),
           stem: z.enum(['small', 'imagenet']).default('small'),
+          /** Two more input channels with each pixel's place, −1…1 (Liu et al. 2018), for an encoder too small to see where it is. */
+          coordinates: z.boolean().default(false),
           /** Stage whose feature grid gives the pixels, counted from 1. */
           localStage: count.max(4).default(3),
           /** Safetensors file with torchvision names to start from. */

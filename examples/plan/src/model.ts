@@ -52,7 +52,15 @@ export class PlanModel {
     this.#config = config;
     const { image, text, width } = config;
     const { block, layers, widths, strides, stem } = image;
-    this.resnet = new ResNet({ block, layers, widths, strides, stem, inChannels: channels, seed });
+    this.resnet = new ResNet({
+      block,
+      layers,
+      widths,
+      strides,
+      stem,
+      inChannels: channels + (image.coordinates ? 2 : 0),
+      seed,
+    });
     const { hiddenSize, heads, intermediateSize, maxPositions, dropout } = text;
     this.bert = new Bert({
       vocabSize: vocabularySize,
@@ -83,7 +91,8 @@ export class PlanModel {
   }
 
   encodeImages(images: tf.Tensor4D, { training = false } = {}): EncodedImages {
-    const { features } = this.resnet.apply(images, { training });
+    const input = this.#config.image.coordinates ? withCoordinates(images) : images;
+    const { features } = this.resnet.apply(input, { training });
     const local = features[this.#config.image.localStage - 1]!;
     const lastFeatures = features.at(-1)!;
     const [b, h, w, c] = local.shape;
@@ -229,6 +238,7 @@ export function refinementOptions(alignment: Alignment) {
     pool,
     attention,
     attentionTemperature,
+    wordScore,
     keepRatio,
   } = alignment;
   return {
@@ -241,6 +251,7 @@ export function refinementOptions(alignment: Alignment) {
     pool,
     attention,
     attentionTemperature,
+    wordScore,
     keepRatio,
     similarity: { kind: alignment.similarity, scale: alignment.similarityScale },
     selection: { temperature: alignment.selectionTemperature, noise: alignment.selectionNoise },
@@ -248,6 +259,17 @@ export function refinementOptions(alignment: Alignment) {
     localTemperature: alignment.localTemperature,
     weights: { global: alignment.globalWeight, local: alignment.localWeight },
   };
+}
+
+/** `[b, h, w, c + 2]`: each pixel's place across and down, −1 at the first and 1 at the last, beside its values. */
+function withCoordinates(images: tf.Tensor4D): tf.Tensor4D {
+  const [, h, w, c] = images.shape;
+  const across = tf.broadcastTo(tf.reshape(tf.linspace(-1, 1, w), [1, w, 1]), [h, w, 1]);
+  const down = tf.broadcastTo(tf.reshape(tf.linspace(-1, 1, h), [h, 1, 1]), [h, w, 1]);
+  const places = tf.concat([tf.zeros([h, w, c]), across, down], 2);
+  // a concatenation of the whole batch along the channels costs twenty times this sum
+  const room = tf.pad(images, [[0, 0], [0, 0], [0, 0], [0, 2]]); // biome-ignore format: one pair per axis
+  return tf.add(room, places) as tf.Tensor4D;
 }
 
 /** `[b, n]`: 1 for the pieces of kept words and for special pieces, 0 for the pieces of dropped words. */

@@ -12,6 +12,7 @@ const paper: Alignment = {
   regionProjection: true,
   attention: 'linear',
   attentionTemperature: 1,
+  wordScore: 'region',
   similarity: 'scaledDot',
   similarityScale: 1,
   keepRatio: 0.7,

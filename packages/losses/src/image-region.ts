@@ -225,7 +225,7 @@ function logShares(keys: tf.Tensor3D, weights: tf.Tensor2D | undefined, mask: tf
   const used = constant(() => tf.logicalOr(positive, empty));
   const q = tf.where(positive, given, 1);
   const total = tf.sum(tf.where(used, q, 0), 1, true);
-  return tf.where(used, tf.log(tf.div(q, total)), NO_WEIGHT);
+  return tf.where(used, tf.log(tf.div(q, total)), NO_WEIGHT) as tf.Tensor2D;
 }
 
 /** V_i = w_i C with C = Σ_j q_j k_jᵀ v_j: one d × d matrix per image. */

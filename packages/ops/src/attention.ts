@@ -122,6 +122,11 @@ const perKey = (mask?: tf.Tensor) => mask?.rank === 2;
 function softmaxOverKeys(q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor | undefined, scale: number): tf.Tensor {
   const logits = tf.matMul(tf.mul(q, scale), k, false, true);
   if (!mask) return tf.softmax(logits);
+  if (mask.shape[1] === 1 && mask.shape[2] === 1) {
+    // a mask per key, whose keys were cleared: sums and products broadcast, where `where` would need the mask in full
+    const weights = tf.softmax(tf.add(logits, tf.mul(tf.sub(1, mask), MASKED)));
+    return tf.mul(weights, mask);
+  }
   const valid = tf.broadcastTo(tf.cast(mask, 'bool'), logits.shape);
   const weights = tf.softmax(tf.where(valid, logits, tf.fill(logits.shape, MASKED)));
   return tf.where(valid, weights, tf.zerosLike(weights));

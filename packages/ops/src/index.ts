@@ -1,3 +1,4 @@
+export { type AdamStepOptions, adamStep } from './adam-step';
 export { attentionWeights, scaledDotProductAttention } from './attention';
 export { batchNormInference, batchNormTraining } from './batch-norm';
 export { dropout } from './dropout';

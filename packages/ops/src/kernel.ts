@@ -19,6 +19,7 @@ import * as tf from '@tensorflow/tfjs-core';
  * | `MedalignDropout` | x | rate, key (uint32, see `seededUniform`) | y |
  * | `MedalignScatterRows` | rows [n,d], ids int32 [n] | count | sums [count,d]; ids outside 0…count−1 are dropped |
  * | `MedalignGatherRows` | rows [n,d], ids int32 [m] | — | [m,d]; ids outside 0…n−1 give a row of zeros |
+ * | `MedalignAdam` | weight, gradient, mean, square, one shape | stepSize, beta1, beta2, epsilon, penalty, shrink | weight, mean, square |
  *
  * `state` is whatever the engine's own gradient kernel wants back; an engine registers both kernels of a pair or none.
  */
@@ -34,7 +35,8 @@ export type MedalignKernel =
   | 'MedalignSoftmaxCrossEntropy'
   | 'MedalignDropout'
   | 'MedalignScatterRows'
-  | 'MedalignGatherRows';
+  | 'MedalignGatherRows'
+  | 'MedalignAdam';
 
 /** Runs the active engine's kernel of this name, or the composite when it has none. Outputs are always a list. */
 export function runKernel(

@@ -61,6 +61,11 @@ export interface AlignmentOptions {
   attention?: Attention;
   /** τ of softmax attention; 1, with cosine similarity 0.1 */
   attentionTemperature?: number;
+  /**
+   * with negatives 'images': a word scores an image by the cosine with its region, or by the smooth maximum over pixels of
+   * its similarity (softmax attention only, no regionProjection); 'region'
+   */
+  wordScore?: 'region' | 'smoothMax';
   /** how S is computed; { kind: 'scaledDot', scale: 1 } */
   similarity?: SimilarityOptions;
   /** share of the words left that is kept in each iteration; 0.7 */
@@ -89,8 +94,8 @@ export interface AlignmentIteration {
   coImportance: CoImportance;
   /** `[b, l]` 0/1, the words handed on */
   keywordMask: tf.Tensor2D;
-  /** `[b, l, d]` unit vectors, 0 for words not left */
-  regions: tf.Tensor3D;
+  /** `[b, l, d]` unit vectors, 0 for words not left; with negatives 'images' the loss does not need them, and training leaves them out */
+  regions?: tf.Tensor3D;
   /** unweighted scalars */
   losses: { global?: tf.Scalar; local?: tf.Scalar };
 }
@@ -133,6 +138,7 @@ export function checkOptions(
     encodeWords,
     negatives = 'report',
     pool = 'pixels',
+    wordScore = 'region',
     weights = {},
   }: AlignmentOptions,
   inputs: AlignmentInputs,
@@ -143,6 +149,17 @@ export function checkOptions(
   checkChoice('features', features, ['reuse', 'reencode']);
   checkChoice('pool', pool, ['pixels', 'projected']);
   checkChoice('negatives', negatives, ['report', 'pairs', 'batch', 'images']);
+  checkChoice('wordScore', wordScore, ['region', 'smoothMax']);
+  if (wordScore === 'smoothMax' && negatives !== 'images') {
+    throw new OptionError(
+      `wordScore: expected negatives 'images' with 'smoothMax', got '${negatives}'. Fix: negatives: 'images', or wordScore: 'region'`,
+    );
+  }
+  if (wordScore === 'smoothMax' && inputs.regionProjection) {
+    throw new OptionError(
+      "regionProjection: expected none with wordScore 'smoothMax', which forms no regions to project. Fix: leave it out",
+    );
+  }
   for (const [name, weight] of Object.entries(weights)) checkNumber(`weights.${name}`, weight, { minimum: 0 });
   if (features === 'reencode' && local === 'joint' && iterations > 1 && typeof encodeWords !== 'function') {
     throw new OptionError(

@@ -1,3 +1,4 @@
+import { imageRegionLoss } from '@medalign/losses';
 import { wordPixelSimilarity } from '@medalign/similarity';
 import { checkGradient, expectClose, expectNoLeak, onEveryEngine, random } from '@medalign/testing';
 import * as tf from '@tensorflow/tfjs-core';
@@ -79,6 +80,42 @@ onEveryEngine('refineAlignment', () => {
       );
     });
 
+    it('agree with finite differences by the smooth maximum, and equal the plain loss', () => {
+      const { regionProjection: _, ...inputs } = batch(6, [3, 4, 2]);
+      const gentle: AlignmentOptions = {
+        iterations: 2,
+        localTemperature: 0.8,
+        similarity: { kind: 'cosine' },
+        negatives: 'images',
+        attention: 'softmax',
+        attentionTemperature: 0.7,
+        wordScore: 'smoothMax',
+      };
+      const names = ['words', 'projectedPixels', 'alpha', 'beta'] as const;
+      checkGradient(
+        (...given) => {
+          const moved = { ...inputs, ...Object.fromEntries(names.map((name, i) => [name, given[i]!])) };
+          return refineAlignment(moved, gentle).loss;
+        },
+        names.map((name) => inputs[name]),
+        { step: 1e-3, tolerance: 2e-2 },
+      );
+      const { iterations } = refineAlignment(inputs, { ...gentle, iterations: 1 });
+      const { coImportance, keywordMask, losses } = iterations[0]!;
+      const plain = imageRegionLoss(inputs.words, inputs.projectedPixels, {
+        similarity: { kind: 'cosine' },
+        attention: 'softmax',
+        attentionTemperature: 0.7,
+        wordScore: 'smoothMax',
+        temperature: 0.8,
+        pixelWeights: coImportance.pixelWeights,
+        keywordMask,
+        wordMask: inputs.wordMask,
+        pixelMask: inputs.pixelMask,
+      });
+      expectClose(losses.local!, plain, 1e-6);
+    });
+
     it("fact 10: in 'initial', α is reached through the straight-through selection alone", () => {
       const inputs = batch();
       const size = (options: AlignmentOptions, name: 'alpha' | 'beta') =>
@@ -96,7 +133,7 @@ onEveryEngine('refineAlignment', () => {
       const bits = (delta: number) => {
         const options = { delta, training: true, seed: 3 };
         const { loss, iterations } = refineAlignment(inputs, options);
-        const of = [loss, ...iterations.flatMap((i) => [i.similarity, i.regions, i.keywordMask])];
+        const of = [loss, ...iterations.flatMap((i) => [i.similarity, i.regions!, i.keywordMask])];
         return [...of, ...Object.values(gradients(inputs, options))].map((x) => [...x.dataSync()]);
       };
       expect(bits(0.1)).toEqual(bits(0.9));
@@ -143,7 +180,7 @@ onEveryEngine('refineAlignment', () => {
       });
       for (const { similarity, regions } of iterations) {
         expect(similarity.shape).toEqual([b, l, p]);
-        expect(regions.shape).toEqual([b, l, d]);
+        expect(regions!.shape).toEqual([b, l, d]);
       }
     });
 
@@ -247,7 +284,7 @@ onEveryEngine('refineAlignment', () => {
           );
         }),
       );
-      expectClose(regions, expected, 1e-5);
+      expectClose(regions!, expected, 1e-5);
       const other = refineAlignment({ ...inputs, pixels: random(9).tensor<tf.Rank.R3>([b, p, d]) }, options);
       expectClose(other.loss, iterations[0]!.losses.local!, 1e-6);
       checkGradient(
@@ -282,7 +319,11 @@ onEveryEngine('refineAlignment', () => {
         };
         const options = { ...reencode(inputs), negatives, training: true, seed: 4 };
         const { loss, iterations } = refineAlignment(inputs, options);
-        const values = [loss, ...iterations.map((i) => i.regions), ...Object.values(gradients(inputs, options))];
+        const values = [
+          loss,
+          ...iterations.flatMap((i) => i.regions ?? []),
+          ...Object.values(gradients(inputs, options)),
+        ];
         return values.map((x) => [...x.dataSync()]);
       };
       for (const negatives of ['report', 'images'] as const) {
@@ -342,7 +383,7 @@ onEveryEngine('refineAlignment', () => {
       ) as unknown as AlignmentInputs;
       const [both, first] = [refineAlignment(inputs, { negatives }), refineAlignment(alone, { negatives })];
       expectClose(both.loss, first.loss, 1e-6);
-      expectClose(tf.slice(both.iterations[0]!.regions, 1), Array(l * d).fill(0));
+      expectClose(tf.slice(both.iterations[0]!.regions!, 1), Array(l * d).fill(0));
       const found = gradients(inputs, { negatives, training: true, seed: 1 });
       for (const gradient of Object.values(found)) expect(finite(gradient)).toBe(true);
       expectClose(tf.slice(found.words!, 1), Array(l * d).fill(0));

@@ -46,6 +46,7 @@ import { selectKeywords } from './select-keywords';
  * region can then only be what its word is similar to, and the similarity map shows where.
  * `negatives: 'images'` (not in the paper) asks instead whether an image explains a report's keywords better than
  * the other images do; it compares the words of all reports with all images, so it reads S_t and not M_t.
+ * With `wordScore: 'smoothMax'` an image explains a word as well as its pixels are like it, not as well as its region is.
  * A report without words adds nothing to the local loss.
  *
  * @param inputs `words` `[b, l, d]`, `pixels` `[b, p, d]`, and by name what {@link AlignmentInputs} lists: `projectedPixels`,
@@ -111,12 +112,11 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
       }
       const joint = coImportance(matrix, { alpha, beta, weighting, wordMask: left, pixelMask });
       const importance = local === 'initial' ? unrefined(joint) : joint;
-      const regions = regionFeatures(matrix, values, importance, {
-        wordMask: left,
-        pixelMask,
-        attention,
-        attentionTemperature,
-      });
+      // Images as negatives form the regions they need themselves: these are for looking at.
+      const regions =
+        options.negatives === 'images' && training
+          ? undefined
+          : regionFeatures(matrix, values, importance, { wordMask: left, pixelMask, attention, attentionTemperature });
       const { keywordMask } = selectKeywords(importance.wordImportance, {
         ...selection,
         keepRatio,
@@ -129,7 +129,7 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
         losses.local = localLoss({ words, regions, values, keys, importance, keywordMask, left }, pixelMask, options);
       }
       loss = total(loss, losses, weights);
-      done.push({ similarity: matrix, coImportance: importance, keywordMask, regions, losses });
+      done.push({ similarity: matrix, coImportance: importance, keywordMask, ...(regions && { regions }), losses });
       left = constant(() => tf.clone(keywordMask));
     }
     return { loss: tf.div(loss, iterations) as tf.Scalar, iterations: done } as unknown as tf.TensorContainer;
@@ -150,7 +150,7 @@ const unrefined = (joint: CoImportance): CoImportance => ({
 
 interface LocalTensors {
   words: tf.Tensor3D;
-  regions: tf.Tensor3D;
+  regions: tf.Tensor3D | undefined;
   values: tf.Tensor3D;
   keys: tf.Tensor3D;
   importance: CoImportance;
@@ -169,10 +169,11 @@ function localLoss(
     similarity,
     attention = 'linear',
     attentionTemperature = attentionTemperatureFor(similarity),
+    wordScore,
   }: AlignmentOptions,
 ): tf.Scalar {
   const common = { keywordMask, wordMask: left, directions, temperature: localTemperature };
-  if (negatives !== 'images') return wordRegionLoss(regions, words, { ...common, negatives }) as tf.Scalar;
+  if (negatives !== 'images') return wordRegionLoss(regions!, words, { ...common, negatives }) as tf.Scalar;
   return imageRegionLoss(words, values, {
     ...common,
     keys,
@@ -181,6 +182,7 @@ function localLoss(
     similarity,
     attention,
     attentionTemperature,
+    wordScore,
     groupSize: imageGroup,
   }) as tf.Scalar;
 }

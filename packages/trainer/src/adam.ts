@@ -1,3 +1,4 @@
+import { adamStep } from '@medalign/ops';
 import { checkNumber, OptionError, ShapeError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
 import type { NamedGradients, NamedParameters } from './gradients';
@@ -84,7 +85,6 @@ export class Adam {
     checkNamesAndShapes('Adam', this.#parameters, gradients);
     const { beta1, beta2, epsilon, decoupled } = this.#options;
     tf.tidy(() => {
-      const scalar = once((value: number) => tf.scalar(value));
       for (const [name, gradient] of gradients) {
         const w = this.#parameters.get(name)!;
         const before = this.#moments.get(name);
@@ -93,14 +93,15 @@ export class Adam {
         const correction = Math.sqrt(1 - beta2 ** steps);
         const stepSize = (this.learningRate * correction) / (1 - beta1 ** steps);
 
-        const g = decay && !decoupled ? tf.add(gradient, tf.mul(w, scalar(decay))) : gradient;
-        const share = tf.mul(g, scalar(1 - beta1));
-        const squareShare = tf.mul(tf.square(g), scalar(1 - beta2));
-        const mean = before ? tf.add(tf.mul(before.mean, scalar(beta1)), share) : share;
-        const square = before ? tf.add(tf.mul(before.square, scalar(beta2)), squareShare) : squareShare;
-        const move = tf.div(tf.mul(mean, scalar(stepSize)), tf.add(tf.sqrt(square), scalar(epsilon * correction)));
-        const kept = decay && decoupled ? tf.mul(w, scalar(1 - this.learningRate * decay)) : w;
-        w.assign(tf.sub(kept, move));
+        const { weight, mean, square } = adamStep(w, gradient, before?.mean ?? zeros(w), before?.square ?? zeros(w), {
+          stepSize,
+          beta1,
+          beta2,
+          epsilon: epsilon * correction,
+          penalty: decoupled ? 0 : decay,
+          shrink: decoupled ? 1 - this.learningRate * decay : 1,
+        });
+        w.assign(weight);
 
         this.#moments.set(name, { mean: tf.keep(mean), square: tf.keep(square), steps });
         if (before) tf.dispose([before.mean, before.square]);
@@ -155,6 +156,8 @@ export class Adam {
   }
 }
 
+const zeros = (like: tf.Tensor) => tf.zeros(like.shape);
+
 /** Names must be known and shapes equal: a misspelt name would otherwise train nothing, silently. */
 export function checkNamesAndShapes(caller: string, parameters: NamedParameters, given: Map<string, tf.Tensor>): void {
   for (const [name, tensor] of given) {
@@ -171,16 +174,4 @@ export function checkNamesAndShapes(caller: string, parameters: NamedParameters,
       );
     }
   }
-}
-
-/** Remembers results by argument, so that every scalar is uploaded once per step and not once per parameter. */
-export function once<T>(make: (value: number) => T): (value: number) => T {
-  const made = new Map<number, T>();
-  return (value) => {
-    const known = made.get(value);
-    if (known !== undefined) return known;
-    const fresh = make(value);
-    made.set(value, fresh);
-    return fresh;
-  };
 }

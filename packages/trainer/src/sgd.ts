@@ -1,6 +1,6 @@
 import { checkNumber, OptionError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
-import { checkNamesAndShapes, type OptimizerState, once } from './adam';
+import { checkNamesAndShapes, type OptimizerState } from './adam';
 import type { NamedGradients, NamedParameters } from './gradients';
 
 /**
@@ -87,4 +87,16 @@ export class Sgd {
     tf.dispose([...this.#velocities.values()]);
     this.#velocities.clear();
   }
+}
+
+/** Remembers results by argument, so that every scalar is uploaded once per step and not once per parameter. */
+function once<T>(make: (value: number) => T): (value: number) => T {
+  const made = new Map<number, T>();
+  return (value) => {
+    const known = made.get(value);
+    if (known !== undefined) return known;
+    const fresh = make(value);
+    made.set(value, fresh);
+    return fresh;
+  };
 }

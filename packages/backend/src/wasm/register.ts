@@ -1,4 +1,5 @@
 import { repairKernels } from '../kernels/repairs';
+import { registerAdam } from './adam';
 import { registerBroadcasts } from './broadcast';
 import { registerConvolutionGradients } from './convolution';
 import { registerExtremes } from './extremes';
@@ -26,6 +27,7 @@ export function registerWasmKernels(): void {
   registerExtremes();
   registerBroadcasts();
   registerSums();
+  registerAdam();
   repairKernels('wasm');
   registerCpuFallbacks();
 }
