@@ -410,6 +410,14 @@ onEveryEngine('refineAlignment', () => {
       fails({ globalText: undefined }, {}, /globalText: .*Fix/);
       fails({ globalImage: undefined, globalText: undefined }, { local: 'none' }, /globalImage/);
       fails({}, { features: 'reencode' }, /encodeWords: .*Fix/);
+      fails({}, { wordScore: 'smoothMax' }, /wordScore: expected negatives 'images'.*Fix/);
+      const images = { negatives: 'images', attention: 'softmax', wordScore: 'smoothMax' };
+      fails({}, images, /regionProjection: expected none.*Fix/);
+      fails(
+        { regionProjection: undefined },
+        { ...images, attention: 'relu' },
+        /wordScore: expected attention 'softmax'/,
+      );
       fails({}, { features: 'reencode', encodeWords: () => ({ words: inputs.words }) }, /globalText/);
       fails({}, { features: 'reencode', encodeWords: () => ({ words: tf.ones([b, 2, d]) }) }, /encodeWords.*words/);
       fails({}, { iterations: 0 }, /iterations/);

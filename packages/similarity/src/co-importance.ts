@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { checkGradients, checkNumber, checkShape, OptionError } from './checks';
+import { initialImportance } from './initial-importance';
 import { keepWhere, maskedSoftmax, validity } from './masking';
 import type { ScalarLike } from './pairwise';
 
@@ -83,15 +84,14 @@ export function coImportance(
     const valid = validity(similarity.shape, { wordMask, pixelMask });
     const S = keepWhere(valid?.pair, similarity);
 
-    const initial = (axis: 1 | 2, count: number | tf.Tensor, factor: ScalarLike, mask?: tf.Tensor2D) => {
-      const average = (x: tf.Tensor) => tf.div(tf.sum(x, axis), count);
-      const mean = average(S);
-      const centred = keepWhere(valid?.pair, tf.sub(S, tf.expandDims(mean, axis)));
-      const deviation = tf.sqrt(tf.add(average(tf.square(centred)), 1e-6));
-      return keepWhere(mask, tf.add(mean, tf.mul(deviation, factor))) as tf.Tensor2D;
-    };
-    const wordInitial = initial(2, valid?.pixels ?? p, alpha, valid?.word);
-    const pixelInitial = initial(1, valid?.words ?? l, beta, valid?.pixel);
+    const wordInitial = initialImportance(S, 2, alpha, valid?.pixels ?? p, {
+      rows: valid?.word,
+      pairs: pixelMask && valid?.pair,
+    });
+    const pixelInitial = initialImportance(S, 1, beta, valid?.words ?? l, {
+      rows: valid?.pixel,
+      pairs: wordMask && valid?.pair,
+    });
 
     const wordPrior = maskedSoftmax(wordInitial, valid?.word);
     const pixelPrior = maskedSoftmax(pixelInitial, valid?.pixel);
