@@ -86,11 +86,11 @@ export function coImportance(
 
     const wordInitial = initialImportance(S, 2, alpha, valid?.pixels ?? p, {
       rows: valid?.word,
-      pairs: pixelMask && valid?.pair,
+      counted: pixelMask && valid?.pixel,
     });
     const pixelInitial = initialImportance(S, 1, beta, valid?.words ?? l, {
       rows: valid?.pixel,
-      pairs: wordMask && valid?.pair,
+      counted: wordMask && valid?.word,
     });
 
     const wordPrior = maskedSoftmax(wordInitial, valid?.word);

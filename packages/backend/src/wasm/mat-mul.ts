@@ -6,6 +6,7 @@ import {
   replaceKernel,
   reshaped,
   runKernel,
+  view,
   type WasmBackend,
   type WasmKernel,
 } from './heap';
@@ -37,6 +38,7 @@ export function registerMatMul(): void {
     const single = batchB === 1 && (batchA === 1 || m > 1);
     if (a.dtype !== 'float32' || b.dtype !== 'float32' || !simple || m * k * n * batchA * batchB === 0)
       return original(call);
+    if (!single && batchA === batchB && (m === 1 || n === 1)) return timesVectors(call, outerA, { m, k, n });
     if (!single && m * k * n < WORTH_A_FAST_PRODUCT) return original(call);
 
     // aᵀb = (bᵀa)ᵀ: where a is the largest of the three, b and the product are turned instead.
@@ -116,6 +118,61 @@ function multiplyEach(
   }
   return out;
 }
+
+/** A batch of matrices times one vector each: nothing is read twice, so nothing is gained by packing or turning it. */
+function timesVectors(
+  { inputs, attrs, backend }: KernelCall,
+  outer: number[],
+  { m, k, n }: { m: number; k: number; n: number },
+): tf.TensorInfo {
+  const [matrix, vector] = n === 1 ? [inputs.a!, inputs.b!] : [inputs.b!, inputs.a!];
+  const rows = Math.max(m, n);
+  // M v, with one row of M per result: a as it is, or b turned.
+  const rowMajor = n === 1 ? !attrs.transposeA : Boolean(attrs.transposeB);
+  const out = allocate(backend, [...outer, m, n]);
+  const values = view(backend, matrix);
+  const weights = view(backend, vector);
+  const to = view(backend, out);
+  for (let b = 0; b * rows < to.length; b++) {
+    const [first, from, target] = [b * rows * k, b * k, b * rows];
+    if (rowMajor) byRows(values, weights, to, first, from, target, rows, k);
+    else byColumns(values, weights, to, first, from, target, rows, k);
+  }
+  return out;
+}
+
+type VectorLoop = (
+  values: Float32Array,
+  weights: Float32Array,
+  to: Float32Array,
+  first: number,
+  from: number,
+  target: number,
+  rows: number,
+  k: number,
+) => void;
+
+const byRows: VectorLoop = (values, weights, to, first, from, target, rows, k) => {
+  for (let r = 0, i = first; r < rows; r++) {
+    let [even, odd] = [0, 0];
+    let c = 0;
+    for (; c + 1 < k; c += 2, i += 2) {
+      even += values[i]! * weights[from + c]!;
+      odd += values[i + 1]! * weights[from + c + 1]!;
+    }
+    if (c < k) even += values[i++]! * weights[from + c]!;
+    to[target + r] = even + odd;
+  }
+};
+
+const byColumns: VectorLoop = (values, weights, to, first, from, target, rows, k) => {
+  const sums = new Float64Array(rows);
+  for (let c = 0, i = first; c < k; c++) {
+    const weight = weights[from + c]!;
+    for (let r = 0; r < rows; r++) sums[r]! += weight * values[i++]!;
+  }
+  to.set(sums, target);
+};
 
 /** Matrix `index` of a batch, as a tensor over the same memory. It is forgotten, never freed. */
 function matrixAt(backend: WasmBackend, batch: tf.TensorInfo, index: number, shape: number[]): tf.TensorInfo {
