@@ -1,4 +1,4 @@
-import type { Sample } from '@medalign/datasets';
+import type { Finding, Sample } from '@medalign/datasets';
 import {
   boxMask,
   contrastToNoise,
@@ -8,9 +8,9 @@ import {
   recallAtK,
   type SpecificityPair,
   specificity,
+  wrongPhraseControl,
 } from '@medalign/eval-metrics';
 import { l2Normalize } from '@medalign/similarity';
-import { seededRandom } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment } from './config';
 import type { Batch, PlanData } from './data';
@@ -59,7 +59,7 @@ export async function measure(
   const imageVectors: Float32Array[] = [];
   const textVectors: Float32Array[] = [];
   const reports: string[] = [];
-  const foreign = foreignPhrases(samples, seed);
+  const wrongPhrase = wrongPhrases(samples, seed);
 
   for await (const batch of data.evaluationBatches(samples, batchSize)) {
     const images = tf.tidy(() => model.encodeImages(batch.images));
@@ -74,13 +74,17 @@ export async function measure(
 
   async function measureGrounding(batch: Batch, images: ReturnType<PlanModel['encodeImages']>) {
     const phrases = batch.samples.flatMap((sample, m) =>
-      (sample.findings ?? []).map((finding) => ({ sample, m, finding, transform: batch.transforms[m]! })),
+      (sample.findings ?? []).map((finding) => ({
+        sample,
+        m,
+        finding,
+        transform: batch.transforms[m]!,
+        wrongPhrase: wrongPhrase.get(finding),
+      })),
     );
     if (phrases.length === 0) return;
     const own = data.tokenize(phrases.map(({ finding }) => finding.phrase));
-    const other = data.tokenize(
-      phrases.map(({ sample, finding }) => foreign.get(`${sample.id}/${finding.phrase}`) ?? finding.phrase),
-    );
+    const other = data.tokenize(phrases.map(({ finding, wrongPhrase }) => wrongPhrase ?? finding.phrase));
     const imageOf = phrases.map(({ m }) => m);
     const [ownTexts, otherTexts] = [own, other].map((tokens) => tf.tidy(() => model.encodeTexts(tokens)));
     for (const kind of kinds) {
@@ -90,14 +94,13 @@ export async function measure(
       const ownData = (await ownMaps.data()) as Float32Array;
       const otherData = (await otherMaps.data()) as Float32Array;
       const perImage = new Map<string, Parameters<typeof specificity>[0][number][]>();
-      phrases.forEach(({ sample, finding, transform }, i) => {
+      phrases.forEach(({ sample, finding, transform, wrongPhrase }, i) => {
         const onImage = (values: Float32Array) =>
           transform.toOriginal(values.subarray(i * height * width, (i + 1) * height * width), { height, width });
         const map = onImage(ownData);
         const mask = boxMask(finding.boxes, transform);
         const cnr = contrastToNoise(map, mask);
-        const hasControl = foreign.get(`${sample.id}/${finding.phrase}`) !== undefined;
-        const wrong = hasControl ? contrastToNoise(onImage(otherData), mask) : undefined;
+        const wrong = wrongPhrase !== undefined ? contrastToNoise(onImage(otherData), mask) : undefined;
         records.push({
           kind,
           imageId: sample.id,
@@ -135,17 +138,14 @@ export async function measure(
   };
 }
 
-/** For every phrase one of another image, drawn with a seed: the wrong-phrase control; undefined where there is none. */
-function foreignPhrases(samples: readonly Sample[], seed: number): Map<string, string | undefined> {
-  const all = samples.flatMap((sample) =>
-    (sample.findings ?? []).map((finding) => ({ id: sample.id, phrase: finding.phrase })),
-  );
-  const random = seededRandom(seed, 'wrong-phrase');
+/** For every finding a phrase of another image; without an entry where there is none. */
+function wrongPhrases(samples: readonly Sample[], seed: number): Map<Finding, string> {
+  const all = samples.flatMap(({ id, findings = [] }) => findings.map((finding) => ({ id, finding })));
+  if (all.length === 0) return new Map();
+  const phrases = all.map(({ id, finding }) => ({ imageId: id, category: finding.category, phrase: finding.phrase }));
+  const { indices } = wrongPhraseControl(phrases, { seed });
   return new Map(
-    all.map(({ id, phrase }) => {
-      const others = all.filter((o) => o.id !== id && o.phrase !== phrase);
-      return [`${id}/${phrase}`, others[Math.floor(random.uniform() * others.length)]?.phrase];
-    }),
+    indices.flatMap((index, i) => (index < 0 ? [] : [[all[i]!.finding, all[index]!.finding.phrase] as const])),
   );
 }
 

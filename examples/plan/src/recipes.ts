@@ -29,13 +29,16 @@ export const recipes: Record<Config['recipe'], Alignment> = {
   /** PLAN's parts with negatives from other images, so that a word must be tied to pixels to lower the loss. */
   grounded: {
     ...paper,
+    iterations: 1,
     features: 'reuse',
     negatives: 'images',
     pool: 'projected',
     regionProjection: false,
     attention: 'softmax',
     attentionTemperature: 0.1,
+    wordScore: 'smoothMax',
     similarity: 'cosine',
+    localTemperature: 0.05,
   },
   /** The global contrastive loss alone: the baseline. */
   global: { ...paper, local: 'none', iterations: 1, features: 'reuse' },

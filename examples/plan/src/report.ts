@@ -57,7 +57,7 @@ export async function writePlanReport({
     const picture = await readPicture(sample, data, model, alignment, kind);
     if (picture.overlays.length > 0)
       groups.push({ title: `Image ${sample.id}`, caption: sample.text, overlays: picture.overlays });
-    refinement.push(picture.refinement);
+    if (picture.refinement) refinement.push(picture.refinement);
     for (const [i, overlay] of picture.overlays.entries()) {
       await writeOverlay(folder.file(`overlays/${sample.id.replace(/[^\w.-]/g, '_')}-${i + 1}.png`), overlay);
     }
@@ -94,7 +94,7 @@ async function readPicture(
   model: PlanModel,
   alignment: Alignment,
   kind: MapKind,
-): Promise<{ overlays: Overlay[]; refinement: Refinement }> {
+): Promise<{ overlays: Overlay[]; refinement: Refinement | undefined }> {
   const { value: batch } = await data.evaluationBatches([sample], 1).next();
   if (!batch) throw new Error(`${sample.id}: no batch`);
   const [transform] = batch.transforms;
@@ -137,6 +137,11 @@ async function readPicture(
     tokens.dispose();
   }
 
+  if (alignment.local === 'none') {
+    // the similarity of words and pixels was never trained: its keywords would say nothing
+    batch.dispose();
+    return { overlays, refinement: undefined };
+  }
   const aligned = tf.tidy(() => {
     const { iterations } = model.refine(batch.images, batch.texts, {
       ...alignment,

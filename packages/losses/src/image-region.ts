@@ -193,15 +193,11 @@ function sharpMean(cosines: tf.Tensor, kept: tf.Tensor2D, has: tf.Tensor1D): tf.
 
 function checkWordScore(wordScore: 'region' | 'smoothMax', attention: string, projection: tf.Tensor | undefined): void {
   checkChoice('wordScore', wordScore, ['region', 'smoothMax']);
-  if (wordScore === 'region') return;
-  if (attention !== 'softmax')
-    throw new OptionError(
-      `wordScore: expected attention 'softmax' with 'smoothMax', got '${attention}'. Fix: attention: 'softmax'`,
-    );
-  if (projection)
-    throw new OptionError(
-      "projection: expected none with wordScore 'smoothMax', which forms no regions to project. Fix: leave projection out",
-    );
+  if (wordScore === 'region' || (attention === 'softmax' && !projection)) return;
+  throw new OptionError(
+    `wordScore: 'smoothMax' forms no regions: expected attention 'softmax' and no projection, got '${attention}' and ` +
+      `${projection ? 'one' : 'none'}. Fix: change them, or wordScore: 'region'`,
+  );
 }
 
 const regionCosinesBy = (attention: 'linear' | 'softmax' | 'relu', temperature: number): Cosines =>
@@ -218,8 +214,7 @@ const smoothMaxima =
 /** log(q_j / Σ q) over the valid pixels of each image, `[c, p]`; an image without any, whose keys are all 0, scores 0. */
 function logShares(keys: tf.Tensor3D, weights: tf.Tensor2D | undefined, mask: tf.Tensor2D | undefined): tf.Tensor2D {
   const [c, p] = keys.shape;
-  const given = weights ?? mask;
-  if (!given) return tf.fill([c, p], -Math.log(p)) as tf.Tensor2D;
+  const given = weights ?? mask ?? (tf.ones([c, p]) as tf.Tensor2D);
   const positive = constant(() => tf.greater(given, 0));
   const empty = constant(() => tf.logicalNot(tf.any(positive, 1, true)));
   const used = constant(() => tf.logicalOr(positive, empty));

@@ -16,6 +16,10 @@ const shapes: [name: string, outerA: number[], outerB: number[], m: number, k: n
   ['left matrix the largest', [3], [3], 70, 90, 8],
   ['left matrix the largest, right matrix shared', [2, 2], [1], 70, 90, 8],
   ['left matrix the largest, and shared', [1], [2], 170, 90, 8],
+  ['a matrix times a vector in each batch', [3], [3], 71, 33, 1],
+  ['a vector times a matrix in each batch', [2, 2], [2, 2], 1, 32, 19],
+  ['a vector times a vector in each batch', [3], [3], 1, 5, 1],
+  ['outer products in a batch', [3], [3], 7, 1, 9],
   ['batches broadcast against each other', [2, 1], [1, 3], 5, 7, 3],
 ];
 
