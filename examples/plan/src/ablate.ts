@@ -7,7 +7,7 @@ import type { Config } from './config';
 import { PlanData } from './data';
 import { type Measurements, measure } from './evaluate';
 import { mapKinds } from './maps';
-import { resolveAlignment } from './recipes';
+import { resolveAlignment, resolveModel } from './recipes';
 import { type Setting, settings } from './settings';
 import { type Estimate, recallOf, summarize } from './summary';
 import { textTable } from './table';
@@ -82,6 +82,7 @@ export async function ablate({
         ...config,
         seed,
         recipe: setting.recipe,
+        model: { ...config.model, image: { ...config.model.image, ...setting.image } },
         alignment: { ...config.alignment, ...setting.alignment },
       };
       const alignment = resolveAlignment(own);
@@ -227,7 +228,7 @@ function reportTable(title: string, rows: Row[]): ReportTable {
 
 /** A short name for everything that decides what is trained. */
 function fingerprint({ own, alignment }: { own: Config; alignment: unknown }): string {
-  const { seed, data, image, model, optimizer, train } = own;
-  const text = JSON.stringify({ seed, data, image, model, optimizer, train, alignment });
+  const { seed, data, image, optimizer, train } = own;
+  const text = JSON.stringify({ seed, data, image, model: resolveModel(own), optimizer, train, alignment });
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

@@ -73,10 +73,10 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** Joint width d. */
       width: count.default(64),
-      /** Batch normalisation of words and pixels before they are compared; the paper has none. */
-      localNorm: z.enum(['none', 'batch']).default('none'),
-      /** Batch normalisation of the two global vectors; the paper has none. */
-      globalNorm: z.enum(['none', 'batch']).default('none'),
+      /** Batch normalisation of words and pixels before they are compared; `auto`: as the recipe says. The paper has none. */
+      localNorm: z.enum(['auto', 'none', 'batch']).default('auto'),
+      /** Batch normalisation of the two global vectors; `auto`: as the recipe says. */
+      globalNorm: z.enum(['auto', 'none', 'batch']).default('auto'),
       image: z
         .strictObject({
           block: z.enum(['basic', 'bottleneck']).default('basic'),

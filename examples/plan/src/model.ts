@@ -3,8 +3,9 @@ import { infoNce } from '@medalign/losses';
 import { refineAlignment } from '@medalign/progressive';
 import { addPrefix } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Alignment, Config } from './config';
+import type { Alignment } from './config';
 import type { Tokens } from './data';
+import type { ModelConfig } from './recipes';
 
 /** What the image side gives for a batch. */
 export type EncodedImages = {
@@ -43,10 +44,10 @@ export class PlanModel {
   readonly norms: { pixel?: BatchNorm; word?: BatchNorm; image?: BatchNorm; text?: BatchNorm } = {};
   readonly alpha = scalarVariable(1);
   readonly beta = scalarVariable(1);
-  readonly #config: Config['model'];
+  readonly #config: ModelConfig;
 
   constructor(
-    config: Config['model'],
+    config: ModelConfig,
     { channels, vocabularySize, seed }: { channels: number; vocabularySize: number; seed: number },
   ) {
     this.#config = config;

@@ -11,7 +11,7 @@ import { configSchema } from './config';
 import { PlanData } from './data';
 import { measure } from './evaluate';
 import { refinementOptions } from './model';
-import { recipes, resolveAlignment } from './recipes';
+import { recipes, resolveAlignment, resolveModel } from './recipes';
 import { writePlanReport } from './report';
 import { summarize, toJson } from './summary';
 import { createModel, train } from './train';
@@ -57,13 +57,17 @@ describe('the PLAN example', () => {
     expect(resolveAlignment(configOf('recipe=paper'))).toEqual(recipes.paper);
     expect(resolveAlignment(configOf('recipe=paper', 'alignment.negatives=batch')).negatives).toBe('batch');
     expect(resolveAlignment(configOf('recipe=paper', 'alignment.local=initial')).iterations).toBe(1);
+    expect(resolveModel(configOf('recipe=paper'))).toMatchObject({ localNorm: 'none', globalNorm: 'none' });
+    expect(resolveModel(configOf('recipe=grounded', 'model.globalNorm=none'))).toMatchObject({
+      localNorm: 'batch',
+      globalNorm: 'none',
+    });
   });
 
   it.each(['grounded', 'paper', 'global'])(
     'trains with recipe %s, reads every map, and leaves no tensor behind',
     async (recipe) => {
-      const norms = recipe === 'grounded' ? ['model.localNorm=batch', 'model.globalNorm=batch'] : [];
-      const config = configOf(`recipe=${recipe}`, ...norms);
+      const config = configOf(`recipe=${recipe}`);
       const alignment = resolveAlignment(config);
       const data = await PlanData.load(config);
       const tensors = tf.memory().numTensors;

@@ -44,6 +44,18 @@ export const recipes: Record<Config['recipe'], Alignment> = {
   global: { ...paper, local: 'none', iterations: 1, features: 'reuse' },
 };
 
+/** What `auto` stands for: features with a large common part all look alike to a cosine, so `grounded` removes it. */
+const norms: Record<Config['recipe'], 'none' | 'batch'> = { paper: 'none', grounded: 'batch', global: 'none' };
+
+/** A model's configuration with nothing left open. */
+export type ModelConfig = Config['model'] & { localNorm: 'none' | 'batch'; globalNorm: 'none' | 'batch' };
+
+/** The model as configured, with the recipe's choices where the configuration says `auto`. */
+export function resolveModel({ recipe, model }: Pick<Config, 'recipe' | 'model'>): ModelConfig {
+  const choose = (stated: Config['model']['localNorm']) => (stated === 'auto' ? norms[recipe] : stated);
+  return { ...model, localNorm: choose(model.localNorm), globalNorm: choose(model.globalNorm) };
+}
+
 /** The recipe's settings with what the configuration states itself laid over them. */
 export function resolveAlignment(config: Config): Alignment {
   const stated = Object.fromEntries(Object.entries(config.alignment).filter(([, value]) => value !== undefined));

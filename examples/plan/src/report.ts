@@ -16,6 +16,7 @@ import type { PlanData } from './data';
 import type { Measurements } from './evaluate';
 import { type MapKind, mapKinds, phraseMaps } from './maps';
 import type { PlanModel } from './model';
+import { resolveModel } from './recipes';
 import { type Grounding, recallOf, summarize } from './summary';
 
 /** One reading of the model. */
@@ -75,7 +76,7 @@ export async function writePlanReport({
       'Every number is read on patients that the model never saw. Intervals are 95 % percentile bootstraps over images.',
       'The absolute CNR alone proves little: untrained maps of images with salient lesions reach 1 and more. Read it beside the signed CNR, the specificity and the wrong-phrase control.',
     ],
-    config: { ...config, alignment },
+    config: { ...config, model: resolveModel(config), alignment },
     environment: JSON.parse(readFileSync(folder.file('env.json'), 'utf8')),
   });
   return path;

@@ -27,6 +27,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
 import type { PlanData } from './data';
 import { PlanModel } from './model';
+import { resolveModel } from './recipes';
 
 /** A trained model and what it took. */
 export interface Trained {
@@ -50,7 +51,11 @@ interface SavedState {
 /** The model a configuration describes: seeded initial values, and published weights where it names a file. */
 export async function createModel(config: Config, data: PlanData): Promise<PlanModel> {
   const { channels } = config.image;
-  const model = new PlanModel(config.model, { channels, vocabularySize: data.vocabulary.length, seed: config.seed });
+  const model = new PlanModel(resolveModel(config), {
+    channels,
+    vocabularySize: data.vocabulary.length,
+    seed: config.seed,
+  });
   await loadWeights('model.image.weights', model.resnet, config.model.image.weights);
   await loadWeights('model.text.weights', model.bert, config.model.text.weights);
   return model;
