@@ -140,8 +140,16 @@ export class PlanData {
 
 async function readDataset({ data }: Config): Promise<Dataset> {
   if (data.kind === 'phantom') {
-    process.stderr.write(`generating ${data.patients} phantom patients …\n`);
-    return phantomChest({ seed: data.seed, patients: data.patients, size: data.size });
+    const say = (text: string) => process.stderr.write(`generating ${data.patients} phantom patients … ${text}\n`);
+    say('');
+    return phantomChest({
+      seed: data.seed,
+      patients: data.patients,
+      size: data.size,
+      onPatient: (done) => {
+        if (done % 500 === 0) say(`${done} done`);
+      },
+    });
   }
   if (!data.path)
     throw new ConfigError(`data.path: ${data.kind} is read from disk, and no folder was given. Fix: --data <path>`);

@@ -21,7 +21,11 @@ export interface PhantomOptions {
   pairRate?: number;
   /** Standard deviation of the pixel noise, in parts of full scale. */
   noise?: number;
+  /** Told how many patients are done, after each. */
+  onPatient?: (done: number) => void;
 }
+
+type Settings = Required<Omit<PhantomOptions, 'onPatient'>>;
 
 /** Film response: what is already dense gains little from more, then gamma. A table, as it runs for every pixel. */
 function filmResponse(gamma: number): (density: number) => number {
@@ -46,7 +50,7 @@ function phantomImage(
   id: string,
   patientId: string,
   keys: (number | string)[],
-  options: Required<PhantomOptions>,
+  options: Settings,
 ): Sample {
   const { size, noise } = options;
   const random = randomStream(...keys);
@@ -133,7 +137,7 @@ function phantomImage(
  * samples[0].image.data.length; // 4096
  */
 export function phantomChest(options: PhantomOptions = {}): Dataset {
-  const settings: Required<PhantomOptions> = {
+  const settings: Settings = {
     seed: 0,
     patients: 400,
     imagesPerPatient: [1, 3],
@@ -174,6 +178,7 @@ export function phantomChest(options: PhantomOptions = {}): Dataset {
     for (let k = 0; k < images; k++) {
       samples.push(phantomImage(anatomy, `${patientId}-${k + 1}`, patientId, [seed, 'image', p, k], settings));
     }
+    options.onPatient?.(p + 1);
   }
   return {
     name: 'phantom-chest',
