@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { useBackend } from '@medalign/backend';
-import { type ReportTable, writeReport } from '@medalign/report';
+import { writeReport } from '@medalign/report';
 import { ConfigError, RunFolder } from '@medalign/trainer';
+import { ablationTables, ablationText, baseline, type Row, tableText } from './ablation-table';
 import type { Config } from './config';
 import { PlanData } from './data';
+import { differences } from './differences';
 import { type Measurements, measure } from './evaluate';
 import { mapKinds } from './maps';
 import { resolveAlignment, resolveModel } from './recipes';
 import { type Setting, settings } from './settings';
-import { type Estimate, recallOf, summarize } from './summary';
-import { textTable } from './table';
+import { recallOf, summarize } from './summary';
 import { createModel, train } from './train';
 
 export interface AblateOptions {
@@ -25,29 +26,7 @@ export interface AblateOptions {
   signal: AbortSignal;
 }
 
-/** What one setting gave, its seeds pooled: intervals resample images, each with the phrases of every seed. */
-interface Row {
-  setting: string;
-  group: Setting['group'];
-  seeds: number[];
-  map: string;
-  cnr: Estimate;
-  signedCnr: Estimate;
-  specificity: Estimate;
-  sameCategorySpecificity: Estimate;
-  pointing: Estimate;
-  wrongPhraseSignedCnr: Estimate;
-  recallAt10: { value: number; seeds: number[]; chance: number };
-}
-
 const say = (text: string) => process.stderr.write(`${text}\n`);
-const titles: Record<Setting['group'], string> = {
-  loss: 'Loss settings (the paper’s Table VI)',
-  iterations: 'Iterations T (the paper’s Fig 6)',
-  negatives: 'Negatives of the local loss (linear attention, features reused)',
-  attention: 'Attention over pixels (negatives: images)',
-};
-
 /** Trains every setting with every seed, reads each model with all three maps, and prints the tables. */
 export async function ablate({
   config,
@@ -75,6 +54,7 @@ export async function ablate({
   mkdirSync(folder.file('measurements'), { recursive: true });
 
   const rows: Row[] = [];
+  const pooled = new Map<string, Measurements>();
   for (const setting of chosen) {
     const perSeed: Measurements[] = [];
     for (const seed of seedList) {
@@ -105,14 +85,21 @@ export async function ablate({
       renameSync(`${file}.tmp`, file);
       perSeed.push(measured);
     }
-    rows.push(...rowsOf(setting, seedList, perSeed, config));
+    const together = pool(perSeed);
+    pooled.set(setting.name, together);
+    rows.push(...rowsOf(setting, seedList, perSeed, together, config));
     say(tableText(rows.filter((row) => row.setting === setting.name)));
   }
+  const options = { resamples: config.evaluate.bootstrap, seed: config.seed };
+  const measured = pooled.get(baseline.setting);
+  if (measured) {
+    for (const row of rows.filter(({ setting }) => setting !== baseline.setting)) {
+      const reading = { measured: pooled.get(row.setting)!, kind: row.map };
+      row.overBaseline = differences(reading, { measured, kind: baseline.kind }, options);
+    }
+  }
 
-  const groups = [...new Set(chosen.map(({ group }) => group))];
-  const text = groups
-    .map((group) => `${titles[group]}\n${tableText(rows.filter((row) => row.group === group))}`)
-    .join('\n\n');
+  const text = ablationText(rows);
   writeFileSync(
     folder.file('ablation.json'),
     `${JSON.stringify({ backend: engine, seeds: seedList, config, rows }, null, 2)}\n`,
@@ -120,12 +107,7 @@ export async function ablate({
   await writeReport(folder.file('report.html'), {
     title: `PLAN ablation on ${data.dataset.name}`,
     summary: `Every setting trained with seeds ${seedList.join(', ')} and read on ${data.split.test.length} images of unseen patients with three kinds of map.`,
-    tables: groups.map((group) =>
-      reportTable(
-        titles[group],
-        rows.filter((row) => row.group === group),
-      ),
-    ),
+    tables: ablationTables(rows),
     notes: [
       'Intervals are 95 % percentile bootstraps over images; the phrases of all seeds of an image are drawn together.',
     ],
@@ -150,13 +132,24 @@ function chooseSettings(wanted: string | undefined, smoke: boolean): Setting[] {
   return settings.filter((s) => names.includes(s.name) || names.includes(s.group));
 }
 
-function rowsOf(setting: Setting, seeds: number[], perSeed: Measurements[], config: Config): Row[] {
+/** The measurements of several seeds as one. */
+function pool(perSeed: Measurements[]): Measurements {
   const pooled: Measurements = {
     records: perSeed.flatMap((m) => m.records),
     pairs: { words: [], phrase: [], gradcam: [] },
     retrieval: undefined,
   };
   for (const kind of mapKinds) pooled.pairs[kind] = perSeed.flatMap((m) => m.pairs[kind]);
+  return pooled;
+}
+
+function rowsOf(
+  setting: Setting,
+  seeds: number[],
+  perSeed: Measurements[],
+  pooled: Measurements,
+  config: Config,
+): Row[] {
   const recalls = perSeed.map((m) => recallOf(m, 10));
   const recallSeeds = recalls.map(({ value }) => value!);
   const recallAt10 = {
@@ -187,43 +180,6 @@ function rowsOf(setting: Setting, seeds: number[], perSeed: Measurements[], conf
       recallAt10,
     };
   });
-}
-
-const columns = ['setting', 'map', 'CNR', 'signed CNR', 'specificity', 'same category', 'pointing', 'R@10'];
-
-function tableText(rows: Row[]): string {
-  const cell = ({ value, low, high }: Estimate) => `${value?.toFixed(2)} [${low?.toFixed(2)}, ${high?.toFixed(2)}]`;
-  return textTable(
-    columns,
-    rows.map((r) => [
-      r.setting,
-      r.map,
-      cell(r.cnr),
-      cell(r.signedCnr),
-      cell(r.specificity),
-      cell(r.sameCategorySpecificity),
-      cell(r.pointing),
-      r.recallAt10.value.toFixed(3),
-    ]),
-  );
-}
-
-function reportTable(title: string, rows: Row[]): ReportTable {
-  return {
-    title,
-    caption: `R@10 over both directions, chance ${rows[0]?.recallAt10.chance.toFixed(3)}.`,
-    columns,
-    rows: rows.map((r) => [
-      r.setting,
-      r.map,
-      r.cnr,
-      r.signedCnr,
-      r.specificity,
-      r.sameCategorySpecificity,
-      r.pointing,
-      r.recallAt10.value,
-    ]),
-  };
 }
 
 /** A short name for everything that decides what is trained. */
