@@ -84,7 +84,7 @@ export const configSchema = z.strictObject({
           widths: z.array(count).min(1).max(4).default([16, 32, 64]),
           strides: z.array(count).min(1).max(4).default([1, 2, 1]),
           stem: z.enum(['small', 'imagenet']).default('small'),
-          /** Two more input channels with each pixel's place, −1…1 (Liu et al. 2018), for an encoder too small to see where it is. */
+          /** Two more channels with each pixel's place, −1…1 (Liu et al. 2018): for encoders too small to see where. */
           coordinates: z.boolean().default(false),
           /** Stage whose feature grid gives the pixels, counted from 1. */
           localStage: count.max(4).default(3),

@@ -59,9 +59,9 @@ const SHARPNESS = 5;
  *     L       = cross-entropy of s/τ over the reports (image → text) + over the images (text → image)
  *
  * with S the scaled dot product (PLAN Eq 4) and f the identity (`'linear'`), `exp(·/attentionTemperature)` (`'softmax'`) or
- * max(·, 0) (`'relu'`). With `wordScore: 'smoothMax'` no region is formed: a word scores attentionTemperature ·
- * log Σ_j q_mj exp(S(w_i, k_mj) / attentionTemperature), q normalised over the pixels, the smooth maximum over pixels of its similarity (softmax attention
- * is its derivative). With `aggregate: 'logsumexp'`, s is (1/5) log Σ_i exp(5 · cosine_i), as GLoRIA weighs words.
+ * max(·, 0) (`'relu'`). With `wordScore: 'smoothMax'` no region is formed: a word scores the smooth maximum over pixels of
+ * its similarity, a · log Σ_j q_mj exp(S(w_i, k_mj) / a), a = attentionTemperature and q normalised to sum 1; softmax
+ * attention is its derivative. With `aggregate: 'logsumexp'`, s is (1/5) log Σ_i exp(5 · cosine_i), as GLoRIA weighs words.
  *
  * With linear S the region is w_i C_m for one d × d matrix C_m per image, so no word–pixel matrix is built; otherwise the
  * word–pixel matrices of `chunkSize` images exist at a time. More than one block: computed again in the backward pass.
@@ -70,7 +70,7 @@ const SHARPNESS = 5;
  * @param values `[b, p, d]` pixel features that are pooled.
  * @param options `keys` `[b, p, d]` that words are compared with, default `values`; `pixelWeights` q `[b, p]`, default 1;
  *   `projection` Wproj `[d, d]`; `similarity` kind `'scaledDot'` and scale; `attention`; `attentionTemperature`, default 1,
- *   with `'cosine'` 0.1; `wordMask`, `keywordMask` (may be straight-through), `pixelMask`; `aggregate`; `temperature` τ,
+ *   with `'cosine'` 0.1; `wordScore`, default `'region'`; `wordMask`, `keywordMask` (may be straight-through), `pixelMask`; `aggregate`; `temperature` τ,
  *   default 0.1; `directions`, default `'sum'` (`'forward'` is image → text); `reduction`; `chunkSize` images per block,
  *   default as many as keep a block under sixteen million numbers (64 MB); `groupSize`: the batch is cut into groups of at
  *   most so many consecutive samples, as equal as can be, and a report is told apart from the images of its own group

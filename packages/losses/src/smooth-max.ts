@@ -5,8 +5,8 @@ import * as tf from '@tensorflow/tfjs-core';
  *
  *     s_ic = τ log Σ_j q_cj exp(⟨query_i, key_cj⟩ / τ)
  *
- * With Σ_j q = 1 it lies between the mean and the maximum over the pixels with q > 0. Its derivative by a similarity is the softmax attention, the
- * one matrix that is kept for the backward pass.
+ * With Σ_j q = 1 it lies between the mean and the maximum over the pixels with q > 0. Its derivative by a similarity is
+ * the softmax attention, the one matrix that is kept for the backward pass.
  *
  * @param queries `[n, d]`
  * @param keys `[c, p, d]`

@@ -19,7 +19,8 @@ export interface AdamStepOptions {
 }
 
 /**
- * One Adam step of one parameter (Kingma & Ba 2015, Algorithm 1 in the order of its section 2), in one kernel where the engine has it.
+ * One Adam step of one parameter (Kingma & Ba 2015, Algorithm 1 in the order of its section 2), in one kernel where the
+ * engine has it.
  *
  *     g ← gradient + penalty · w      m ← β₁ m + (1 − β₁) g      v ← β₂ v + (1 − β₂) g²
  *     w ← shrink · w − stepSize · m / (√v + epsilon)

@@ -94,7 +94,10 @@ export interface AlignmentIteration {
   coImportance: CoImportance;
   /** `[b, l]` 0/1, the words handed on */
   keywordMask: tf.Tensor2D;
-  /** `[b, l, d]` unit vectors, 0 for words not left; with negatives 'images' the loss does not need them, and training leaves them out */
+  /**
+   * `[b, l, d]` unit vectors, 0 for words not left; with negatives 'images' the loss does not need them, and training
+   * leaves them out
+   */
   regions?: tf.Tensor3D;
   /** unweighted scalars */
   losses: { global?: tf.Scalar; local?: tf.Scalar };
