@@ -27,6 +27,7 @@ export interface AblateOptions {
 }
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
+
 /** Trains every setting with every seed, reads each model with all three maps, and prints the tables. */
 export async function ablate({
   config,

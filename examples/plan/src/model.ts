@@ -268,7 +268,7 @@ function withCoordinates(images: tf.Tensor4D): tf.Tensor4D {
   const across = tf.broadcastTo(tf.reshape(tf.linspace(-1, 1, w), [1, w, 1]), [h, w, 1]);
   const down = tf.broadcastTo(tf.reshape(tf.linspace(-1, 1, h), [h, 1, 1]), [h, w, 1]);
   const places = tf.concat([tf.zeros([h, w, c]), across, down], 2);
-  // a concatenation of the whole batch along the channels costs twenty times this sum
+  // padding and adding: the wasm engine would concatenate the whole batch pixel by pixel
   const room = tf.pad(images, [[0, 0], [0, 0], [0, 0], [0, 2]]); // biome-ignore format: one pair per axis
   return tf.add(room, places) as tf.Tensor4D;
 }

@@ -13,6 +13,7 @@ import { measure } from './evaluate';
 import { refinementOptions } from './model';
 import { recipes, resolveAlignment, resolveModel } from './recipes';
 import { writePlanReport } from './report';
+import { settings } from './settings';
 import { summarize, toJson } from './summary';
 import { createModel, train } from './train';
 
@@ -52,6 +53,27 @@ describe('the PLAN example', () => {
     expect(() => configOf('optimizer.learningrate=1')).toThrow(/learningRate/);
     expect(() => configOf('alignment.negatives=words')).toThrow(/negatives/);
   });
+
+  it.each(settings.map((setting) => [setting.name, setting] as const))(
+    'setting %s of the ablation has a finite loss',
+    async (_, setting) => {
+      const config = { ...configOf(), recipe: setting.recipe, alignment: setting.alignment };
+      const data = await PlanData.load(config);
+      const model = await createModel(config, data);
+      const { value: batch } = await data.trainingBatches(0).next();
+      const loss = tf.tidy(() => {
+        const { total } = model.loss(batch!.images, batch!.texts, resolveAlignment(config), {
+          training: true,
+          seed: 1,
+        });
+        return total.dataSync()[0]!;
+      });
+      expect(loss).toBeGreaterThan(0);
+      expect(loss).toBeLessThan(100);
+      batch!.dispose();
+      model.dispose();
+    },
+  );
 
   it('fills a recipe with what the configuration states', () => {
     expect(resolveAlignment(configOf('recipe=paper'))).toEqual(recipes.paper);

@@ -9,6 +9,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import { attend } from './attend';
 import { asCounts, constant, isOn } from './constant';
+import { LOWEST } from './log-sum-exp';
 import { matchingLoss } from './matching';
 import {
   asScalar,
@@ -195,16 +196,13 @@ function checkWordScore(wordScore: 'region' | 'smoothMax', attention: string, pr
   checkChoice('wordScore', wordScore, ['region', 'smoothMax']);
   if (wordScore === 'region' || (attention === 'softmax' && !projection)) return;
   throw new OptionError(
-    `wordScore: 'smoothMax' forms no regions: expected attention 'softmax' and no projection, got '${attention}' and ` +
-      `${projection ? 'one' : 'none'}. Fix: change them, or wordScore: 'region'`,
+    `wordScore: expected 'region' with attention '${attention}'${projection ? ' and a projection' : ''}, got 'smoothMax', ` +
+      "which needs 'softmax' and none",
   );
 }
 
 const regionCosinesBy = (attention: 'linear' | 'softmax' | 'relu', temperature: number): Cosines =>
   attention === 'linear' ? linearCosines : attending(attention, temperature);
-
-/** Far below every log q that float32 can tell from 0, and finite, so that no NaN comes of it. */
-const NO_WEIGHT = -1e9;
 
 const smoothMaxima =
   (temperature: number): Cosines =>
@@ -216,11 +214,10 @@ function logShares(keys: tf.Tensor3D, weights: tf.Tensor2D | undefined, mask: tf
   const [c, p] = keys.shape;
   const given = weights ?? mask ?? (tf.ones([c, p]) as tf.Tensor2D);
   const positive = constant(() => tf.greater(given, 0));
-  const empty = constant(() => tf.logicalNot(tf.any(positive, 1, true)));
-  const used = constant(() => tf.logicalOr(positive, empty));
+  const used = constant(() => tf.logicalOr(positive, tf.logicalNot(tf.any(positive, 1, true))));
   const q = tf.where(positive, given, 1);
   const total = tf.sum(tf.where(used, q, 0), 1, true);
-  return tf.where(used, tf.log(tf.div(q, total)), NO_WEIGHT) as tf.Tensor2D;
+  return tf.where(used, tf.log(tf.div(q, total)), LOWEST) as tf.Tensor2D;
 }
 
 /** V_i = w_i C with C = Σ_j q_j k_jᵀ v_j: one d × d matrix per image. */

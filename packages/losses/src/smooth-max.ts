@@ -10,7 +10,7 @@ import * as tf from '@tensorflow/tfjs-core';
  *
  * @param queries `[n, d]`
  * @param keys `[c, p, d]`
- * @param logWeights `[c, p]` log q; −Infinity is not allowed, a pixel without weight has a very negative number
+ * @param logWeights `[c, p]` log q, LOWEST for a pixel without weight
  * @param temperature τ
  */
 export function smoothMax(

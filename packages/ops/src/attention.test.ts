@@ -60,6 +60,17 @@ onEveryEngine('scaledDotProductAttention', () => {
     checkGradient((q, k) => weigh(attentionWeights(q!, k!, { mask: mask() })), all.slice(0, 2));
   });
 
+  it('reads any mask as the plain loop does: other dtypes, a 2 for a 1, and NaN keys under a mask of rank 4', () => {
+    const [q, k, v] = inputs();
+    const expected = scaledDotProductAttention(q, k, v, { mask: mask() }).dataSync();
+    for (const other of [tf.cast(mask(), 'bool'), tf.cast(mask(), 'int32'), tf.mul(mask(), 2)])
+      expectClose(scaledDotProductAttention(q, k, v, { mask: other }), expected, 1e-6);
+    const full = tf.reshape(mask(), [2, 1, 1, 5]);
+    const valid = tf.cast(tf.broadcastTo(tf.reshape(mask(), [2, 1, 5, 1]), k.shape), 'bool');
+    const weights = attentionWeights(q, tf.where(valid, k, Number.NaN), { mask: full });
+    expectClose(weights, attentionWeights(q, k, { mask: full }).dataSync(), 1e-6);
+  });
+
   it('ignores NaN at masked keys, in value and gradient', () => {
     const [q, k, v] = inputs();
     const broken = (x: tf.Tensor) =>

@@ -51,7 +51,7 @@ export function scaledDotProductAttention(
       (save) => {
         const [output, state] = runKernel('MedalignAttention', inputs, { scale: factor }, () => {
           const [keys, values] = perKey(mask) ? [clearMasked(k, full!), clearMasked(v, full!)] : [k, v];
-          const weights = softmaxOverKeys(q, keys, full, factor);
+          const weights = softmaxOverKeys(q, keys, full, { scale: factor, clean: perKey(mask) });
           return [tf.matMul(weights, values), weights];
         });
         save([q, k, v, output!, state!, ...(full ? [full] : [])]);
@@ -103,7 +103,7 @@ export function attentionWeights(q: tf.Tensor, k: tf.Tensor, { mask, scale }: At
     const keys = perKey(mask) ? clearMasked(k, full!) : k;
     return withGradient(
       (save) => {
-        const weights = softmaxOverKeys(q, keys, full, factor);
+        const weights = softmaxOverKeys(q, keys, full, { scale: factor, clean: perKey(mask) });
         save([q, keys, weights]);
         return weights;
       },
@@ -119,13 +119,20 @@ export function attentionWeights(q: tf.Tensor, k: tf.Tensor, { mask, scale }: At
 
 const perKey = (mask?: tf.Tensor) => mask?.rank === 2;
 
-function softmaxOverKeys(q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor | undefined, scale: number): tf.Tensor {
+/** @param options `clean`: a mask per key, whose keys were cleared, so that every logit is finite */
+function softmaxOverKeys(
+  q: tf.Tensor,
+  k: tf.Tensor,
+  mask: tf.Tensor | undefined,
+  { scale, clean }: { scale: number; clean: boolean },
+): tf.Tensor {
   const logits = tf.matMul(tf.mul(q, scale), k, false, true);
   if (!mask) return tf.softmax(logits);
-  if (mask.shape[1] === 1 && mask.shape[2] === 1) {
-    // a mask per key, whose keys were cleared: sums and products broadcast, where `where` would need the mask in full
-    const weights = tf.softmax(tf.add(logits, tf.mul(tf.sub(1, mask), MASKED)));
-    return tf.mul(weights, mask);
+  if (clean) {
+    // sums and products broadcast, where `where` would need the mask in full
+    const valid = tf.cast(tf.notEqual(tf.cast(mask, 'float32'), 0), 'float32');
+    const weights = tf.softmax(tf.add(logits, tf.mul(tf.sub(1, valid), MASKED)));
+    return tf.mul(weights, valid);
   }
   const valid = tf.broadcastTo(tf.cast(mask, 'bool'), logits.shape);
   const weights = tf.softmax(tf.where(valid, logits, tf.fill(logits.shape, MASKED)));

@@ -416,7 +416,7 @@ onEveryEngine('refineAlignment', () => {
       fails(
         { regionProjection: undefined },
         { ...images, attention: 'relu' },
-        /wordScore: .*expected attention 'softmax'/,
+        /wordScore: expected 'region' with attention 'relu'/,
       );
       fails({}, { features: 'reencode', encodeWords: () => ({ words: inputs.words }) }, /globalText/);
       fails({}, { features: 'reencode', encodeWords: () => ({ words: tf.ones([b, 2, d]) }) }, /encodeWords.*words/);

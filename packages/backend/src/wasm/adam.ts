@@ -2,9 +2,8 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { addKernel, allocate, type KernelCall, view } from './heap';
 
 /**
- * One Adam step of a parameter in one pass; composed of tfjs kernels it is twelve calls, and a small model has dozens of
- * parameters. (Normalisation and GELU in plain loops were measured at two to three times the time of their composites,
- * whose passes run in SIMD.)
+ * One Adam step of a parameter in one pass; composed of tfjs kernels it is a dozen calls, and a small model has dozens
+ * of parameters.
  */
 export function registerAdam(): void {
   addKernel('MedalignAdam', adam);
