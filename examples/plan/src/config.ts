@@ -133,10 +133,19 @@ export const configSchema = z.strictObject({
   train: z
     .strictObject({
       batchSize: count.default(32),
+      /**
+       * Copies of the model, each in a thread, that share every batch. The local loss and batch statistics are then over
+       * a share, so the number of replicas is part of the experiment, not of the machine.
+       */
+      replicas: count.default(1),
       epochs: count.default(10),
       /** Stop after so many steps, whatever the epochs say. */
       maxSteps: count.optional(),
       checkpointEverySteps: count.default(200),
+    })
+    .refine(({ batchSize, replicas }) => batchSize % replicas === 0 && batchSize / replicas > 1, {
+      message: 'expected a number that divides train.batchSize into shares of two pairs or more',
+      path: ['replicas'],
     })
     .prefault({}),
   evaluate: z

@@ -34,12 +34,23 @@ export interface Tokens {
   dispose(): void;
 }
 
+/** Decoded images and their reports, not on an engine yet: what a thread can be sent. */
+export interface Share {
+  /** `[b, h, w, c]`, normalised. */
+  images: Float32Array;
+  shape: [number, number, number, number];
+  reports: string[];
+}
+
 /** Images and their tokenised reports on the engine. */
-export interface Batch extends Pick<ImageBatch, 'index' | 'samples' | 'transforms' | 'skipped'> {
+export interface Pairs {
   images: tf.Tensor4D;
   texts: Tokens;
   dispose(): void;
 }
+
+/** A batch to evaluate. */
+export interface Batch extends Pairs, Pick<ImageBatch, 'samples' | 'transforms'> {}
 
 /** A data set split by patient, with the vocabulary of its training reports. */
 export class PlanData {
@@ -77,7 +88,7 @@ export class PlanData {
   }
 
   /** One epoch of training batches in the order that (seed, epoch) fixes, from batch `start` on. */
-  trainingBatches(epoch: number, start = 0): AsyncGenerator<Batch> {
+  trainingBatches(epoch: number, start = 0): AsyncGenerator<ImageBatch> {
     const { seed, train } = this.config;
     return this.#batches(this.split.train, {
       seed,
@@ -91,51 +102,59 @@ export class PlanData {
   }
 
   /** All samples in their own order, centre crops. */
-  evaluationBatches(samples: readonly Sample[], batchSize: number): AsyncGenerator<Batch> {
-    return this.#batches(samples, { batchSize, shuffle: false });
+  async *evaluationBatches(samples: readonly Sample[], batchSize: number): AsyncGenerator<Batch> {
+    for await (const batch of this.#batches(samples, { batchSize, shuffle: false })) {
+      const { samples, transforms } = batch;
+      yield { samples, transforms, ...onEngine(shareOf(batch, 0, 1), this.tokenizer, this.config) };
+    }
   }
 
   tokenize(texts: readonly string[]): Tokens {
-    const { maxWords } = this.config.data;
-    const maxPieces = this.config.model.text.maxPositions;
-    const encoded = this.tokenizer.encode([...texts], { maxWords, maxPieces });
-    const [b, n] = encoded.shape;
-    const l = encoded.maxWordsInBatch;
-    const ids = tf.tensor2d(encoded.ids, [b, n], 'int32');
-    const attentionMask = tf.tensor2d(encoded.attentionMask, [b, n]);
-    const wordIndex = tf.tensor2d(encoded.wordIndex, [b, n], 'int32');
-    const wordMask = tf.tensor2d(encoded.wordMask, [b, l]);
-    const valid = Array.from(encoded.wordMask.keys()).filter((row) => encoded.wordMask[row]);
-    const wordRows = tf.tensor1d(valid, 'int32');
-    const dispose = () => tf.dispose([ids, attentionMask, wordIndex, wordMask, wordRows]);
-    return { ids, attentionMask, wordIndex, wordMask, wordRows, words: encoded.words, dispose };
+    return tokenize(texts, this.tokenizer, this.config);
   }
 
-  async *#batches(
-    samples: readonly Sample[],
-    options: NonNullable<Parameters<typeof batches>[1]>,
-  ): AsyncGenerator<Batch> {
+  #batches(samples: readonly Sample[], options: NonNullable<Parameters<typeof batches>[1]>) {
     const { resize, crop, channels } = this.config.image;
     const transform = resizePadCrop({ resize, crop });
     const badImages = { limit: this.config.data.badImageLimit };
-    for await (const batch of batches(samples, { ...options, transform, channels, badImages, cache: this.#cache })) {
-      const images = tf.tensor4d(batch.images, batch.shape);
-      const texts = this.tokenize(batch.samples.map((sample) => sample.text));
-      const dispose = () => {
-        images.dispose();
-        texts.dispose();
-      };
-      yield {
-        index: batch.index,
-        samples: batch.samples,
-        transforms: batch.transforms,
-        skipped: batch.skipped,
-        images,
-        texts,
-        dispose,
-      };
-    }
+    return batches(samples, { ...options, transform, channels, badImages, cache: this.#cache });
   }
+}
+
+/** The consecutive pairs of a batch that replica `rank` of `size` takes. */
+export function shareOf({ images, shape, samples }: ImageBatch, rank: number, size: number): Share {
+  const [b, ...rest] = shape;
+  const pixels = tf.util.sizeFromShape(rest);
+  const [first, end] = [Math.floor((b * rank) / size), Math.floor((b * (rank + 1)) / size)];
+  return {
+    images: images.slice(first * pixels, end * pixels),
+    shape: [end - first, ...rest],
+    reports: samples.slice(first, end).map((sample) => sample.text),
+  };
+}
+
+export function onEngine(share: Share, tokenizer: Tokenizer, config: Config): Pairs {
+  const images = tf.tensor4d(share.images, share.shape);
+  const texts = tokenize(share.reports, tokenizer, config);
+  const dispose = () => {
+    images.dispose();
+    texts.dispose();
+  };
+  return { images, texts, dispose };
+}
+
+function tokenize(texts: readonly string[], tokenizer: Tokenizer, { data, model }: Config): Tokens {
+  const encoded = tokenizer.encode([...texts], { maxWords: data.maxWords, maxPieces: model.text.maxPositions });
+  const [b, n] = encoded.shape;
+  const l = encoded.maxWordsInBatch;
+  const ids = tf.tensor2d(encoded.ids, [b, n], 'int32');
+  const attentionMask = tf.tensor2d(encoded.attentionMask, [b, n]);
+  const wordIndex = tf.tensor2d(encoded.wordIndex, [b, n], 'int32');
+  const wordMask = tf.tensor2d(encoded.wordMask, [b, l]);
+  const valid = Array.from(encoded.wordMask.keys()).filter((row) => encoded.wordMask[row]);
+  const wordRows = tf.tensor1d(valid, 'int32');
+  const dispose = () => tf.dispose([ids, attentionMask, wordIndex, wordMask, wordRows]);
+  return { ids, attentionMask, wordIndex, wordMask, wordRows, words: encoded.words, dispose };
 }
 
 async function readDataset({ data }: Config): Promise<Dataset> {

@@ -33,6 +33,8 @@ export type EncodedTexts = {
 export interface StepOptions {
   training?: boolean;
   seed?: number;
+  /** The global vectors of all replicas, for those of this one. */
+  gather?: (vectors: tf.Tensor2D) => tf.Tensor2D;
 }
 
 /** A ResNet, a BERT and the maps between them: everything in PLAN that has parameters. */
@@ -163,10 +165,10 @@ export class PlanModel {
   ): { total: tf.Scalar; terms: Record<string, tf.Scalar> } {
     if (alignment.local === 'none') {
       // The same number as refineAlignment's, without the similarity matrices that only its maps need.
-      const global = infoNce(this.encodeImages(images, options).global, this.encodeTexts(batch, options).global, {
-        temperature: alignment.globalTemperature,
-        directions: 'sum',
-      });
+      const { gather = (vectors) => vectors } = options;
+      const image = gather(this.encodeImages(images, options).global);
+      const text = gather(this.encodeTexts(batch, options).global);
+      const global = infoNce(image, text, { temperature: alignment.globalTemperature, directions: 'sum' });
       return { total: tf.mul(global, alignment.globalWeight), terms: { global1: global } };
     }
     const { loss, iterations } = this.refine(images, batch, alignment, options);
@@ -177,7 +179,12 @@ export class PlanModel {
   }
 
   /** The refinement of one batch: its loss and what each round saw and kept. */
-  refine(images: tf.Tensor4D, batch: Tokens, alignment: Alignment, { training = false, seed = 0 }: StepOptions = {}) {
+  refine(
+    images: tf.Tensor4D,
+    batch: Tokens,
+    alignment: Alignment,
+    { training = false, seed = 0, gather }: StepOptions = {},
+  ) {
     const image = this.encodeImages(images, { training });
     const text = this.encodeTexts(batch, { training, seed });
     return refineAlignment(
@@ -196,6 +203,7 @@ export class PlanModel {
         ...refinementOptions(alignment),
         training,
         seed,
+        gather,
         encodeWords: (keep, iteration) => {
           const again = this.encodeTexts(batch, { training, seed: seed + iteration, keep });
           return { words: again.words, globalText: again.global };

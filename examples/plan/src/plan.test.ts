@@ -8,7 +8,7 @@ import { writeSafetensors } from '@medalign/weights';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { configSchema } from './config';
-import { PlanData } from './data';
+import { onEngine, PlanData, shareOf } from './data';
 import { measure } from './evaluate';
 import { refinementOptions } from './model';
 import { recipes, resolveAlignment, resolveModel } from './recipes';
@@ -52,6 +52,7 @@ describe('the PLAN example', () => {
   it('refuses an unknown key and names the nearest one', () => {
     expect(() => configOf('optimizer.learningrate=1')).toThrow(/learningRate/);
     expect(() => configOf('alignment.negatives=words')).toThrow(/negatives/);
+    expect(() => configOf('train.replicas=3')).toThrow(/train\.replicas.*divides train\.batchSize/s);
   });
 
   it.each(settings.map((setting) => [setting.name, setting] as const))(
@@ -61,16 +62,14 @@ describe('the PLAN example', () => {
       const data = await PlanData.load(config);
       const model = await createModel(config, data);
       const { value: batch } = await data.trainingBatches(0).next();
+      const { images, texts, dispose } = onEngine(shareOf(batch!, 0, 1), data.tokenizer, config);
       const loss = tf.tidy(() => {
-        const { total } = model.loss(batch!.images, batch!.texts, resolveAlignment(config), {
-          training: true,
-          seed: 1,
-        });
+        const { total } = model.loss(images, texts, resolveAlignment(config), { training: true, seed: 1 });
         return total.dataSync()[0]!;
       });
       expect(loss).toBeGreaterThan(0);
       expect(loss).toBeLessThan(100);
-      batch!.dispose();
+      dispose();
       model.dispose();
     },
   );
@@ -151,9 +150,9 @@ describe('the PLAN example', () => {
     model.dispose();
   });
 
-  it('resumes to the same bits', async () => {
+  it.each([1, 2])('resumes to the same bits with %d replicas', async (replicas) => {
     const run = async (path: string, sets: string[], resume = false) => {
-      const config = configOf('recipe=paper', ...sets);
+      const config = configOf('recipe=paper', `train.replicas=${replicas}`, ...sets);
       const data = await PlanData.load(config);
       const model = await createModel(config, data);
       const runFolder = new RunFolder(path, { config, resume });

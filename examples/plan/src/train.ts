@@ -3,7 +3,6 @@ import {
   Adam,
   addPrefix,
   ConfigError,
-  clipByGlobalNorm,
   constantRate,
   cosineDecay,
   latestCheckpoint,
@@ -14,20 +13,22 @@ import {
   type PlateauState,
   Progress,
   ReduceLROnPlateau,
+  ReplicaThreads,
   type RunFolder,
   restoreParameters,
   saveCheckpoint,
   stopOnNonFinite,
   TensorBoardLog,
   takePrefix,
-  valueAndGradients,
 } from '@medalign/trainer';
 import { readSafetensors } from '@medalign/weights';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
-import type { PlanData } from './data';
+import { onEngine, type PlanData, shareOf } from './data';
 import { PlanModel } from './model';
 import { resolveModel } from './recipes';
+import type { Arrays, Setup, Work } from './replica';
+import { trainingStep } from './step';
 
 /** A trained model and what it took. */
 export interface Trained {
@@ -120,6 +121,11 @@ export async function train(
     tf.dispose([...tensors.values()]);
     process.stderr.write(`resuming after step ${step} from ${latest}\n`);
   }
+
+  // ── Replicas ────────────────────────────────────────────────────────────────────────────────────────────────────
+  const replicas = await startReplicas({ config, alignment, vocabulary: data.vocabulary }, model, adam);
+
+  // ── Records ─────────────────────────────────────────────────────────────────────────────────────────────────────
   const log = run && new MetricsLog(run.metrics, { resumeAfter: step });
   const board = run && new TensorBoardLog(run.path, latest ? { resumeAfter: step } : {});
   const startedAt = performance.now();
@@ -147,34 +153,21 @@ export async function train(
   try {
     for (let epoch = Math.floor(step / stepsPerEpoch); step < total; epoch++) {
       for await (const batch of data.trainingBatches(epoch, step % stepsPerEpoch)) {
-        adam.learningRate = rateAt(step);
-        const noise = { training: true, seed: noiseSeed(config.seed, step) };
-        const { value, terms, gradients } = valueAndGradients(
-          () => model.loss(batch.images, batch.texts, alignment, noise),
-          parameters,
+        const { size } = replicas.group;
+        const how = { learningRate: rateAt(step), seed: noiseSeed(config.seed, step) };
+        for (let rank = 1; rank < size; rank++) replicas.send(rank, { share: shareOf(batch, rank, size), ...how });
+        const pairs = onEngine(shareOf(batch, 0, size), data.tokenizer, config);
+        const numbers = await trainingStep(
+          { model, adam, alignment, clip, group: replicas.group },
+          pairs,
+          how,
+          (seen) => stopOnNonFinite(step + 1, seen),
         );
-        const clipped = clip > 0 ? clipByGlobalNorm(gradients, clip) : undefined;
-        const numbers: Record<string, number> & { loss: number } = {
-          loss: (await value.data())[0]!,
-          ...Object.fromEntries(
-            await Promise.all(Object.entries(terms).map(async ([name, term]) => [name, (await term.data())[0]!])),
-          ),
-          ...(clipped && { gradientNorm: (await clipped.norm.data())[0]! }),
-        };
-        stopOnNonFinite(step + 1, numbers);
-        adam.step(clipped?.gradients ?? gradients);
-        tf.dispose([
-          value,
-          terms,
-          [...gradients.values()],
-          clipped?.norm ?? [],
-          [...(clipped?.gradients.values() ?? [])],
-        ]);
-        batch.dispose();
+        pairs.dispose();
 
         step += 1;
         skippedImages += batch.skipped.length;
-        log?.write({ step, epoch, kind: 'train', learningRate: adam.learningRate, ...numbers });
+        log?.write({ step, epoch, kind: 'train', learningRate: how.learningRate, ...numbers });
         board?.write(
           step,
           Object.fromEntries(Object.entries(numbers).map(([name, number]) => [`train/${name}`, number])),
@@ -196,9 +189,47 @@ export async function train(
     }
   } finally {
     progress.stop();
+    await replicas.stop();
     adam.dispose();
   }
   return { model, steps: step, seconds: seconds(), skippedImages };
+}
+
+/** The threads that take the other shares of every batch, each with a copy of the model and of the optimiser. */
+async function startReplicas(
+  given: Pick<Setup, 'config' | 'alignment' | 'vocabulary'>,
+  model: PlanModel,
+  adam: Adam,
+): Promise<ReplicaThreads<Work>> {
+  const { replicas, batchSize } = given.config.train;
+  const backend = tf.getBackend();
+  // wasm and cpu compute in the thread that they were started in; other engines have threads or a device of their own.
+  const size = backend === 'wasm' || backend === 'cpu' ? replicas : 1;
+  if (size !== replicas) {
+    process.stderr.write(
+      `train.replicas: ${replicas} asked for; one replica, because engine '${backend}' uses all cores\n`,
+    );
+  }
+  const parameters = [...model.parameters().values()].reduce((sum, { size }) => sum + size, 0);
+  const { values, tensors } = adam.state();
+  return ReplicaThreads.start<Setup, Work>(new URL('./replica-thread.mjs', import.meta.url), {
+    size,
+    capacity: parameters + batchSize * given.config.model.width + 64, // gradients and terms, or a share's vectors
+    setup: {
+      ...given,
+      backend,
+      model: await toArrays(model.variables()),
+      adam: { values, tensors: await toArrays(tensors) },
+    },
+    execArgv: ['--conditions=@medalign/source'],
+  });
+}
+
+async function toArrays(tensors: Map<string, tf.Tensor>): Promise<Arrays> {
+  const arrays: Arrays = new Map();
+  for (const [name, tensor] of tensors)
+    arrays.set(name, { values: (await tensor.data()) as Float32Array, shape: tensor.shape });
+  return arrays;
 }
 
 /**

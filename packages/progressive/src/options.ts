@@ -84,6 +84,11 @@ export interface AlignmentOptions {
   /** τ1; 0.1 */
   globalTemperature?: ScalarLike;
   weights?: { global?: number; local?: number };
+  /**
+   * data-parallel training: the rows of all replicas for the rows of this one, `[b, d]` → `[B, d]`, differentiable; the
+   * global loss is over all of them, the local loss over this replica's; `positives` is then `[B, B]`
+   */
+  gather?: ((vectors: tf.Tensor2D) => tf.Tensor2D) | undefined;
 }
 
 /** What one iteration saw and chose. */
@@ -109,7 +114,7 @@ export interface Alignment {
   iterations: AlignmentIteration[];
 }
 
-export function checkInputs(inputs: AlignmentInputs): void {
+export function checkInputs(inputs: AlignmentInputs, { gather }: AlignmentOptions): void {
   const sizes = checkShape('words', inputs.words, 'b l d');
   checkShape('pixels', inputs.pixels, 'b p d', sizes);
   if (inputs.projectedPixels) checkShape('projectedPixels', inputs.projectedPixels, 'b p d', sizes);
@@ -118,7 +123,7 @@ export function checkInputs(inputs: AlignmentInputs): void {
   if (inputs.pixelMask) checkShape('pixelMask', inputs.pixelMask, 'b p', sizes);
   if (inputs.globalImage) checkShape('globalImage', inputs.globalImage, 'b g', sizes);
   if (inputs.globalText) checkShape('globalText', inputs.globalText, 'b g', sizes);
-  if (inputs.positives) checkShape('positives', inputs.positives, 'b b', sizes);
+  if (inputs.positives) checkShape('positives', inputs.positives, gather ? 'n n' : 'b b', sizes);
   if (!inputs.globalImage !== !inputs.globalText) {
     throw new ShapeError(
       `${inputs.globalImage ? 'globalText' : 'globalImage'}: expected a tensor [b, g] beside ` +

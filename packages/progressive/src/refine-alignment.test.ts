@@ -1,4 +1,4 @@
-import { imageRegionLoss } from '@medalign/losses';
+import { imageRegionLoss, infoNce } from '@medalign/losses';
 import { wordPixelSimilarity } from '@medalign/similarity';
 import { checkGradient, expectClose, expectNoLeak, onEveryEngine, random } from '@medalign/testing';
 import * as tf from '@tensorflow/tfjs-core';
@@ -256,6 +256,26 @@ onEveryEngine('refineAlignment', () => {
       expectClose(refineAlignment(local, { iterations: 1 }).loss, result!.losses.local!, 1e-6);
       const all = { ...local, globalImage, globalText, positives: tf.ones([b, b]) as tf.Tensor2D };
       expectClose(refineAlignment(all).iterations[0]!.losses.global!, [0], 1e-6);
+    });
+
+    it('with gather the global loss is over the rows of all replicas, in every round, and the local loss over the own', () => {
+      const own = batch(3);
+      const other = { image: random(8).tensor<tf.Rank.R2>([3, d]), text: random(9).tensor<tf.Rank.R2>([3, d]) };
+      const gather = (rows: tf.Tensor2D) =>
+        tf.concat([rows, rows === own.globalImage ? other.image : other.text]) as tf.Tensor2D;
+      const options = { iterations: 2, features: 'reencode', encodeWords: () => own } as const;
+      const gathered = refineAlignment(own, { ...options, gather });
+      const alone = refineAlignment(own, options);
+      const all = infoNce(tf.concat([own.globalImage, other.image]), tf.concat([own.globalText, other.text]), {
+        temperature: 0.1,
+      });
+      for (const [t, { losses }] of gathered.iterations.entries()) {
+        expectClose(losses.global!, all, 1e-6);
+        expectClose(losses.local!, alone.iterations[t]!.losses.local!, 0);
+      }
+      expect(tf.sub(alone.iterations[0]!.losses.global!, all).dataSync()[0]).not.toBeCloseTo(0, 3);
+      const positives = tf.ones([b + 3, b + 3]) as tf.Tensor2D;
+      expectClose(refineAlignment({ ...own, positives }, { gather }).iterations[0]!.losses.global!, [0], 1e-6);
     });
 
     it("pool 'projected' averages unit G: regions equal a plain loop, I has no part in the local loss", () => {

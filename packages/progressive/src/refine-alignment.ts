@@ -64,7 +64,7 @@ import { selectKeywords } from './select-keywords';
  */
 export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptions = {}): Alignment {
   checkGradients('refineAlignment');
-  checkInputs(inputs);
+  checkInputs(inputs, options);
   checkOptions(options, inputs);
   const {
     delta = 0.5,
@@ -82,6 +82,7 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
     pool = 'pixels',
     attention = 'linear',
     attentionTemperature = attentionTemperatureFor(compare),
+    gather = (vectors: tf.Tensor2D) => vectors,
   } = options;
   const iterations = local === 'joint' ? (options.iterations ?? 3) : 1;
   const weights = { global: 1, local: 1, ...options.weights };
@@ -93,8 +94,9 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
     const pooled = pool === 'pixels' ? pixels : compare?.kind === 'cosine' ? l2Normalize(keys) : keys;
     // pooling is linear: projecting the pixels once is projecting the regions of every iteration
     const values = regionProjection ? project(pooled, regionProjection) : pooled;
+    const allImages = globalImage && gather(globalImage);
     const globalLoss = (text: tf.Tensor2D) =>
-      infoNce(globalImage!, text, { temperature: globalTemperature, directions, positives }) as tf.Scalar;
+      infoNce(allImages!, gather(text), { temperature: globalTemperature, directions, positives }) as tf.Scalar;
 
     let left = wordMask;
     let words = keep(inputs.words, left);

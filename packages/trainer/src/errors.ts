@@ -19,6 +19,11 @@ export class CheckpointError extends Error {
   readonly exitCode = exitCodes.data;
 }
 
+/** A replica of a data-parallel training stopped, did not answer, or did something else than the others. */
+export class ReplicaError extends Error {
+  override readonly name = 'ReplicaError';
+}
+
 /** A loss term became NaN or infinite. */
 export class NonFiniteError extends Error {
   override readonly name = 'NonFiniteError';

@@ -8,6 +8,7 @@ export {
   exitCodeOf,
   exitCodes,
   NonFiniteError,
+  ReplicaError,
   stopOnNonFinite,
 } from './errors';
 export {
@@ -22,6 +23,8 @@ export { type MetricsLine, MetricsLog, readMetrics } from './metrics-log';
 export { type PlateauOptions, type PlateauState, ReduceLROnPlateau } from './plateau';
 export { duration, Progress, type ProgressUpdate } from './progress';
 export { type RandomStream, seededRandom } from './random';
+export { ReplicaGroup, type SharedReplicas, shareReplicas } from './replica-group';
+export { ReplicaThreads, serveReplica } from './replica-threads';
 export { RunFolder, type RunFolderOptions } from './run-folder';
 export { runMain } from './run-main';
 export { constantRate, cosineDecay, linearWarmup, type Schedule } from './schedules';

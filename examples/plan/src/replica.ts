@@ -1,0 +1,55 @@
+// A thread of its own: another copy of the model, which takes its share of every batch.
+import { useBackend } from '@medalign/backend';
+import { createTokenizer } from '@medalign/encoders';
+import { Adam, type OptimizerState, restoreParameters, serveReplica } from '@medalign/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Alignment, Config } from './config';
+import { onEngine, type Share } from './data';
+import { PlanModel } from './model';
+import { resolveModel } from './recipes';
+import { trainingStep } from './step';
+
+/** What a replica starts from. */
+export interface Setup {
+  config: Config;
+  alignment: Alignment;
+  vocabulary: string[];
+  backend: string;
+  model: Arrays;
+  adam: { values: OptimizerState['values']; tensors: Arrays };
+}
+
+/** Tensors by name, as threads can be sent them. */
+export type Arrays = Map<string, { values: Float32Array; shape: number[] }>;
+
+/** One step's work. */
+export interface Work {
+  share: Share;
+  learningRate: number;
+  seed: number;
+}
+
+const tensors = (arrays: Arrays) =>
+  new Map([...arrays].map(([name, { values, shape }]) => [name, tf.tensor(values, shape)]));
+
+await serveReplica<Setup, Work>(async ({ config, alignment, vocabulary, backend, ...saved }, group) => {
+  await useBackend(backend as 'auto', { log: () => {} });
+  const { channels } = config.image;
+  const model = new PlanModel(resolveModel(config), {
+    channels,
+    vocabularySize: vocabulary.length,
+    seed: config.seed,
+  });
+  const tokenizer = createTokenizer({ vocab: vocabulary, lowercase: config.model.text.lowercase });
+  const { learningRate, weightDecay, clip } = config.optimizer;
+  const adam = new Adam(model.parameters(), { learningRate, weightDecay });
+  tf.tidy(() => {
+    restoreParameters(model.variables(), tensors(saved.model));
+    adam.loadState({ values: saved.adam.values, tensors: tensors(saved.adam.tensors) });
+  });
+  return async ({ share, ...step }) => {
+    const pairs = onEngine(share, tokenizer, config);
+    await trainingStep({ model, adam, alignment, clip, group }, pairs, step);
+    pairs.dispose();
+  };
+});

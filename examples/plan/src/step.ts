@@ -1,0 +1,60 @@
+import {
+  type Adam,
+  addPrefix,
+  clipByGlobalNorm,
+  type ReplicaGroup,
+  takePrefix,
+  valueAndGradients,
+} from '@medalign/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Alignment } from './config';
+import type { Pairs } from './data';
+import type { PlanModel } from './model';
+
+/** What a step is made with, on every replica. */
+export interface Stepper {
+  model: PlanModel;
+  adam: Adam;
+  alignment: Alignment;
+  /** Largest global gradient norm; 0: no clipping. */
+  clip: number;
+  group: ReplicaGroup;
+}
+
+/**
+ * One step of training on this replica's pairs: loss, gradients, their mean over all replicas, clipping, optimiser.
+ *
+ * @param check is shown the loss, its terms and the gradient norm before anything is changed.
+ */
+export async function trainingStep(
+  { model, adam, alignment, clip, group }: Stepper,
+  { images, texts }: Pairs,
+  { learningRate, seed }: { learningRate: number; seed: number },
+  check: (numbers: Numbers) => void = () => {},
+): Promise<Numbers> {
+  const options = {
+    training: true,
+    seed: (seed ^ Math.imul(group.rank, 0x9e3779b1)) >>> 0,
+    gather: (vectors: tf.Tensor2D) => group.allGather(vectors),
+  };
+  const own = valueAndGradients(() => model.loss(images, texts, alignment, options), model.parameters());
+  const terms = new Map(Object.entries({ loss: own.value, ...own.terms }));
+  const means = group.allMean(new Map([...addPrefix('term', terms), ...addPrefix('gradient', own.gradients)]));
+  tf.dispose([...terms.values(), ...own.gradients.values()]);
+
+  const gradients = takePrefix('gradient', means);
+  const clipped = clip > 0 ? clipByGlobalNorm(gradients, clip) : undefined;
+  const read = takePrefix('term', means);
+  if (clipped) read.set('gradientNorm', clipped.norm);
+  const numbers = Object.fromEntries(
+    await Promise.all([...read].map(async ([name, term]) => [name, (await term.data())[0]!])),
+  ) as Numbers;
+  check(numbers);
+  adam.learningRate = learningRate;
+  adam.step(clipped?.gradients ?? gradients);
+  tf.dispose([...means.values(), clipped?.norm ?? [], ...(clipped?.gradients.values() ?? [])]);
+  return numbers;
+}
+
+/** The loss and its terms, by name. */
+export type Numbers = Record<string, number> & { loss: number };
