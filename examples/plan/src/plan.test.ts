@@ -170,6 +170,23 @@ describe('the PLAN example', () => {
     expect(losses(join(folder, 'parts'))).toEqual(losses(join(folder, 'whole')));
   });
 
+  it('stops soon after a signal, with a checkpoint of the step it has come to', async () => {
+    const config = configOf('train.epochs=100', 'train.maxSteps=200', 'train.checkpointEverySteps=1000');
+    const data = await PlanData.load(config);
+    const model = await createModel(config, data);
+    const runFolder = new RunFolder(join(folder, 'run'), { config });
+    const done = () => readMetrics(runFolder.metrics).filter(({ kind }) => kind === 'train').length;
+    const stop = new AbortController();
+    // Beyond the first epoch every image comes from memory, and nothing waits for the outside.
+    const watch = setInterval(() => done() > data.stepsPerEpoch() && stop.abort(new Error('stopped by hand')), 20);
+    const training = train(config, resolveAlignment(config), data, { model, run: runFolder, signal: stop.signal });
+    await expect(training).rejects.toThrow('stopped by hand');
+    clearInterval(watch);
+    const steps = done();
+    expect(latestCheckpoint(runFolder.checkpoints)).toContain(`${steps}.safetensors`);
+    model.dispose();
+  });
+
   it('stops on a loss that is not finite and names step and term', async () => {
     const config = configOf('recipe=grounded');
     const data = await PlanData.load(config);

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Module } from '@medalign/encoders';
 import {
   Adam,
@@ -181,6 +182,7 @@ export async function train(
           log?.write({ step, epoch, kind: 'validation', loss: validation });
           board?.write(step, { 'validation/loss': validation });
         }
+        await setImmediate(); // signals and threads get their turn: images from memory never wait for anything
         const stopping = signal?.aborted ?? false;
         if (step === total || stopping || step % config.train.checkpointEverySteps === 0) await save();
         if (stopping) throw signal!.reason;

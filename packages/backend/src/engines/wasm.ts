@@ -1,3 +1,5 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { reportExhaustion, type WasmModule } from '../wasm/memory';
 import { registerWasmKernels } from '../wasm/register';
 import { activate } from './activate';
 import { inNode, locate } from './node';
@@ -16,6 +18,7 @@ export async function useWasm({ wasmPaths }: UseBackendOptions): Promise<Engine>
       ? 'npm install @tensorflow/tfjs-backend-wasm'
       : "serve the .wasm files of @tensorflow/tfjs-backend-wasm/dist and name that folder: useBackend('wasm', { wasmPaths: '/wasm/' })",
   ).finally(restore);
+  reportExhaustion((tf.backend() as unknown as { wasm: WasmModule }).wasm);
   return { name: 'wasm', device: 'cpu', version: version_wasm };
 }
 
