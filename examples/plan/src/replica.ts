@@ -1,13 +1,11 @@
 // A thread of its own: another copy of the model, which takes its share of every batch.
 import { useBackend } from '@medalign/backend';
 import { createTokenizer } from '@medalign/encoders';
-import { Adam, type OptimizerState, restoreParameters, serveReplica } from '@medalign/trainer';
+import { type OptimizerState, restoreParameters, serveReplica } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
 import { onEngine, type Share } from './data';
-import { PlanModel } from './model';
-import { resolveModel } from './recipes';
-import { trainingStep } from './step';
+import { initialModel, optimizerOf, trainingStep } from './step';
 
 /** What a replica starts from. */
 export interface Setup {
@@ -34,15 +32,10 @@ const tensors = (arrays: Arrays) =>
 
 await serveReplica<Setup, Work>(async ({ config, alignment, vocabulary, backend, ...saved }, group) => {
   await useBackend(backend as 'auto', { log: () => {} });
-  const { channels } = config.image;
-  const model = new PlanModel(resolveModel(config), {
-    channels,
-    vocabularySize: vocabulary.length,
-    seed: config.seed,
-  });
+  const model = initialModel(config, vocabulary);
+  const adam = optimizerOf(model, config);
   const tokenizer = createTokenizer({ vocab: vocabulary, lowercase: config.model.text.lowercase });
-  const { learningRate, weightDecay, clip } = config.optimizer;
-  const adam = new Adam(model.parameters(), { learningRate, weightDecay });
+  const { clip } = config.optimizer;
   tf.tidy(() => {
     restoreParameters(model.variables(), tensors(saved.model));
     adam.loadState({ values: saved.adam.values, tensors: tensors(saved.adam.tensors) });

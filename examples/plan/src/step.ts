@@ -1,15 +1,9 @@
-import {
-  type Adam,
-  addPrefix,
-  clipByGlobalNorm,
-  type ReplicaGroup,
-  takePrefix,
-  valueAndGradients,
-} from '@medalign/trainer';
+import { Adam, addPrefix, clipByGlobalNorm, type ReplicaGroup, takePrefix, valueAndGradients } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Alignment } from './config';
+import type { Alignment, Config } from './config';
 import type { Pairs } from './data';
-import type { PlanModel } from './model';
+import { PlanModel } from './model';
+import { resolveModel } from './recipes';
 
 /** What a step is made with, on every replica. */
 export interface Stepper {
@@ -19,6 +13,18 @@ export interface Stepper {
   /** Largest global gradient norm; 0: no clipping. */
   clip: number;
   group: ReplicaGroup;
+}
+
+/** The model a configuration describes, with seeded initial values. */
+export function initialModel(config: Config, vocabulary: readonly string[]): PlanModel {
+  const { channels } = config.image;
+  return new PlanModel(resolveModel(config), { channels, vocabularySize: vocabulary.length, seed: config.seed });
+}
+
+/** The optimiser a configuration describes; its learning rate is set in every step. */
+export function optimizerOf(model: PlanModel, { optimizer }: Config): Adam {
+  const { learningRate, weightDecay } = optimizer;
+  return new Adam(model.parameters(), { learningRate, weightDecay });
 }
 
 /**

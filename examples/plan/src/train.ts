@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Module } from '@medalign/encoders';
 import {
-  Adam,
+  type Adam,
   addPrefix,
   ConfigError,
   constantRate,
@@ -26,10 +26,9 @@ import { readSafetensors } from '@medalign/weights';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
 import { onEngine, type PlanData, shareOf } from './data';
-import { PlanModel } from './model';
-import { resolveModel } from './recipes';
+import type { PlanModel } from './model';
 import type { Arrays, Setup, Work } from './replica';
-import { trainingStep } from './step';
+import { initialModel, optimizerOf, trainingStep } from './step';
 
 /** A trained model and what it took. */
 export interface Trained {
@@ -52,12 +51,7 @@ interface SavedState {
 
 /** The model a configuration describes: seeded initial values, and published weights where it names a file. */
 export async function createModel(config: Config, data: PlanData): Promise<PlanModel> {
-  const { channels } = config.image;
-  const model = new PlanModel(resolveModel(config), {
-    channels,
-    vocabularySize: data.vocabulary.length,
-    seed: config.seed,
-  });
+  const model = initialModel(config, data.vocabulary);
   await loadWeights('model.image.weights', model.resnet, config.model.image.weights);
   await loadWeights('model.text.weights', model.bert, config.model.text.weights);
   return model;
@@ -96,7 +90,7 @@ export async function train(
   // ── Length and learning rate ────────────────────────────────────────────────────────────────────────────────────
   const stepsPerEpoch = data.stepsPerEpoch();
   const total = Math.min(config.train.maxSteps ?? Number.POSITIVE_INFINITY, config.train.epochs * stepsPerEpoch);
-  const { learningRate, weightDecay, clip, schedule, warmup, factor, patience } = config.optimizer;
+  const { learningRate, clip, schedule, warmup, factor, patience } = config.optimizer;
   const plateau = new ReduceLROnPlateau({ learningRate, factor, patience });
   const fixed =
     schedule === 'cosine'
@@ -105,8 +99,7 @@ export async function train(
   const rateAt = (step: number) => (schedule === 'plateau' ? plateau.learningRate : fixed(step));
 
   // ── Optimiser ───────────────────────────────────────────────────────────────────────────────────────────────────
-  const parameters = model.parameters();
-  const adam = new Adam(parameters, { learningRate, weightDecay });
+  const adam = optimizerOf(model, config);
   let step = 0;
   let skippedImages = 0;
 

@@ -71,8 +71,8 @@ const SHARPNESS = 5;
  * @param values `[b, p, d]` pixel features that are pooled.
  * @param options `keys` `[b, p, d]` that words are compared with, default `values`; `pixelWeights` q `[b, p]`, default 1;
  *   `projection` Wproj `[d, d]`; `similarity` kind `'scaledDot'` and scale; `attention`; `attentionTemperature`, default 1,
- *   with `'cosine'` 0.1; `wordScore`, default `'region'`; `wordMask`, `keywordMask` (may be straight-through), `pixelMask`; `aggregate`; `temperature` τ,
- *   default 0.1; `directions`, default `'sum'` (`'forward'` is image → text); `reduction`; `chunkSize` images per block,
+ *   with `'cosine'` 0.1; `wordScore`, default `'region'`; `wordMask`, `keywordMask` (may be straight-through), `pixelMask`;
+ *   `aggregate`; `temperature` τ, default 0.1; `directions`, default `'sum'` (`'forward'` is image → text); `reduction`; `chunkSize` images per block,
  *   default as many as keep a block under sixteen million numbers (64 MB); `groupSize`: the batch is cut into groups of at
  *   most so many consecutive samples, as equal as can be, and a report is told apart from the images of its own group
  *   alone (time and memory fall by b / groupSize), default b.

@@ -24,7 +24,7 @@ export { type PlateauOptions, type PlateauState, ReduceLROnPlateau } from './pla
 export { duration, Progress, type ProgressUpdate } from './progress';
 export { type RandomStream, seededRandom } from './random';
 export { ReplicaGroup, type SharedReplicas, shareReplicas } from './replica-group';
-export { ReplicaThreads, serveReplica } from './replica-threads';
+export { ReplicaThreads, type ReplicaThreadsOptions, serveReplica } from './replica-threads';
 export { RunFolder, type RunFolderOptions } from './run-folder';
 export { runMain } from './run-main';
 export { constantRate, cosineDecay, linearWarmup, type Schedule } from './schedules';

@@ -143,7 +143,7 @@ describe('replicas', () => {
   });
 
   it('give up on a replica that does not answer, after the time that was set', () => {
-    const group = new ReplicaGroup(shareReplicas(2, 8), 0, { timeoutSeconds: 0.2 });
+    const group = new ReplicaGroup(shareReplicas(2, 8, { timeoutSeconds: 0.2 }), 0);
     expect(() => group.allMean(new Map([['x', tf.scalar(1)]]))).toThrow(/did not answer within 0.2 s/);
   });
 

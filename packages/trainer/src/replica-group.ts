@@ -8,6 +8,8 @@ export interface SharedReplicas {
   size: number;
   /** float32 values that one replica can give in one exchange. */
   capacity: number;
+  /** How long a replica waits for the others before it gives up. */
+  timeoutSeconds: number;
 }
 
 // The memory: what all replicas wait on, how much each has given, why one has stopped, and what each has given. What is
@@ -15,24 +17,32 @@ export interface SharedReplicas {
 const arrivedAt = 0;
 const roundAt = 1;
 const stoppedAt = 2;
-const countsAt = 3;
+const claimedAt = 3;
+const countsAt = 4;
 const reasonBytes = 2048;
 
 /**
  * Memory for `size` replicas of a model.
  *
  * @param capacity float32 values that one replica gives at most in one exchange: the model's parameters and a few terms.
- * @throws {OptionError} if `size` or `capacity` is not a whole number of at least 1.
+ * @param options `timeoutSeconds` a replica waits for the others before it gives up, 600; more than the slowest step.
+ * @throws {OptionError} if `size` or `capacity` is not a whole number of at least 1, or the timeout not positive.
  * @example
  * shareReplicas(2, 1000).size // 2
  */
-export function shareReplicas(size: number, capacity: number): SharedReplicas {
+export function shareReplicas(
+  size: number,
+  capacity: number,
+  { timeoutSeconds = 600 }: { timeoutSeconds?: number | undefined } = {},
+): SharedReplicas {
   for (const [name, value] of Object.entries({ size, capacity })) {
     if (!Number.isInteger(value) || value < 1) {
       throw new OptionError(`shareReplicas: ${name}: expected a whole number of at least 1, got ${value}`);
     }
   }
-  return { memory: new SharedArrayBuffer(slotsAt(size) + 2 * size * capacity * 4), size, capacity };
+  if (!(timeoutSeconds > 0))
+    throw new OptionError(`shareReplicas: timeoutSeconds: expected a positive number, got ${timeoutSeconds}`);
+  return { memory: new SharedArrayBuffer(slotsAt(size) + 2 * size * capacity * 4), size, capacity, timeoutSeconds };
 }
 
 const reasonAt = (size: number) => (countsAt + 2 * size) * 4;
@@ -50,7 +60,6 @@ const slotsAt = (size: number) => reasonAt(size) + reasonBytes;
  *
  * @param shared the same for all replicas, from {@link shareReplicas}.
  * @param rank which of them this is, 0 … size − 1.
- * @param options.timeoutSeconds how long a replica waits for the others before it gives up; 600.
  * @example
  * const alone = new ReplicaGroup(shareReplicas(1, 8), 0);
  * alone.allGather(tf.tensor2d([[1, 2]])) // [[1, 2]]
@@ -65,7 +74,6 @@ export class ReplicaGroup {
   constructor(
     readonly shared: SharedReplicas,
     readonly rank: number,
-    readonly options: { timeoutSeconds?: number } = {},
   ) {
     const { memory, size } = shared;
     if (!Number.isInteger(rank) || rank < 0 || rank >= size) {
@@ -134,10 +142,10 @@ export class ReplicaGroup {
 
   /** Makes every other replica throw instead of waiting for this one. */
   abort(error: unknown): void {
-    if (Atomics.compareExchange(this.#control, stoppedAt, 0, this.rank + 1) === 0) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.#reason.set(new TextEncoder().encode(message).subarray(0, reasonBytes));
-    }
+    if (Atomics.exchange(this.#control, claimedAt, 1)) return; // the first reason is the one that is told
+    const message = error instanceof Error ? error.message : String(error);
+    this.#reason.set(new TextEncoder().encode(message).subarray(0, reasonBytes));
+    Atomics.store(this.#control, stoppedAt, this.rank + 1);
     Atomics.notify(this.#control, roundAt);
   }
 
@@ -176,7 +184,7 @@ export class ReplicaGroup {
       Atomics.add(control, roundAt, 1);
       Atomics.notify(control, roundAt);
     }
-    const { timeoutSeconds = 600 } = this.options;
+    const { timeoutSeconds } = this.shared;
     const deadline = performance.now() + timeoutSeconds * 1000;
     while (Atomics.load(control, roundAt) === round) {
       const stopped = Atomics.load(control, stoppedAt);

@@ -7,6 +7,19 @@ interface ThreadData<Setup> {
   setup: Setup;
 }
 
+export interface ReplicaThreadsOptions<Setup> {
+  /** Replicas, this thread's included. */
+  size: number;
+  /** float32 values that one replica gives at most in one exchange, see {@link shareReplicas}. */
+  capacity: number;
+  /** What every thread is given at the start (structured clone). */
+  setup: Setup;
+  /** Node's options for the threads; this process's own by default. */
+  execArgv?: string[];
+  /** How long replicas wait for each other, a thread that has died included; 600. */
+  timeoutSeconds?: number;
+}
+
 /**
  * The other replicas of a data-parallel training, each in a thread of its own; the caller's thread is replica 0.
  *
@@ -32,15 +45,13 @@ export class ReplicaThreads<Share> {
    * Starts `size` − 1 threads and waits until each is ready. `size` 1 starts none.
    *
    * @param entry the module that each thread runs.
-   * @param options.setup what every thread is given at the start (structured clone).
-   * @param options.execArgv Node's options for the threads; this process's own by default.
    * @throws whatever a thread threw before it was ready.
    */
   static async start<Setup, Share>(
     entry: URL,
-    { size, capacity, setup, execArgv }: { size: number; capacity: number; setup: Setup; execArgv?: string[] },
+    { size, capacity, setup, execArgv, timeoutSeconds }: ReplicaThreadsOptions<Setup>,
   ): Promise<ReplicaThreads<Share>> {
-    const shared = shareReplicas(size, capacity);
+    const shared = shareReplicas(size, capacity, { timeoutSeconds });
     const group = new ReplicaGroup(shared, 0);
     const threads = Array.from({ length: size - 1 }, (_, i) => {
       const data: ThreadData<Setup> = { shared, rank: i + 1, setup };
