@@ -47,7 +47,7 @@ function drawing(curve: Curve, index: number, shown: (y: number) => boolean): Ht
   const few = curve.series.every(({ points }) => points.length <= 30);
   const text = { color: MUTED, fontSize: 13, fontFamily: 'system-ui, sans-serif' };
   const axis = {
-    axisLabel: { ...text, hideOverlap: true, formatter: (value: number) => formatNumber(value) },
+    axisLabel: { ...text, hideOverlap: true, formatter: (value: number) => formatNumber(value, undefined, 6) },
     nameTextStyle: text,
     axisLine: { show: true, lineStyle: { color: MUTED } },
     axisTick: { show: false },

@@ -84,7 +84,7 @@ function boxLabel(box: ReportBox, color: string, size: number, image: { width: n
   const above = box.y - height;
   const below = box.y + box.height;
   const y = above >= 0 ? above : below + height <= image.height ? below : Math.max(0, box.y);
-  return html`<g><title>${box.label}</title><rect x="${x}" y="${y}" width="${width}" height="${height}" fill="#000" fill-opacity="0.72"/><text x="${x + 0.25 * size}" y="${y + 0.97 * size}" font-size="${size}" font-family="system-ui, sans-serif" fill="${color}">${text}</text></g>`;
+  return html`<g><title>${box.label}</title><rect x="${x}" y="${y}" width="${width}" height="${height}" fill="#000" fill-opacity="0.72"/><text x="${x + 0.25 * size}" y="${y + 0.97 * size}" font-size="${size}" textLength="${width - 0.5 * size}" lengthAdjust="spacingAndGlyphs" font-family="system-ui, sans-serif" fill="${color}">${text}</text></g>`;
 }
 
 function colorBar({ low, high, unknown }: ColoredMap, { colors = 'sequential' }: MapStyle): Html {

@@ -117,6 +117,20 @@ describe('writeReport', () => {
     for (const [, target] of page.matchAll(/(?:href="#|url\(#)([^")]+)/g)) expect(ids).toContain(target);
   });
 
+  it('labels every tick of an axis with a number of its own, however small', async () => {
+    const points: [number, number][] = [
+      [0, 0],
+      [1, 0.002],
+    ];
+    const page = await write({
+      title: 'rate',
+      curves: [{ title: 'rate', xLabel: 'x', series: [{ name: 'r', points }] }],
+    });
+    const ticks = [...page.matchAll(/text-anchor="end"[^>]*>([^<]+)</g)].map(([, text]) => Number(text));
+    expect(ticks).toContain(0.0015);
+    expect(new Set(ticks).size).toBe(ticks.length);
+  });
+
   it('stores a shared picture once', async () => {
     const page = await write({ title: 't', overlays: [1, 2, 3].map((i) => ({ title: `${i}`, image })) });
     expect(page.match(/data:image\/png/g)).toHaveLength(1);
