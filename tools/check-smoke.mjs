@@ -1,12 +1,13 @@
-// Checks what a smoke run of the PLAN example left: node tools/check-smoke.mjs <result.json> <run folder>
+// Checks what a smoke run of the PLAN example left: node tools/check-smoke.mjs <result.json> <run folder> [engine]
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [resultFile, run] = process.argv.slice(2);
+const [resultFile, run, engine] = process.argv.slice(2);
 const result = JSON.parse(readFileSync(resultFile, 'utf8'));
 const problems = [];
 for (const key of ['backend', 'seconds', 'seed', 'recipe', 'test', 'before'])
   if (!(key in result)) problems.push(`no "${key}" in the result`);
+if (engine && result.backend !== engine) problems.push(`ran on ${result.backend} instead of ${engine}`);
 const numbers = [
   'cnrMacro',
   'signedCnr',

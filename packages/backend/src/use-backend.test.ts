@@ -2,25 +2,33 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterEach, describe, expect, it, vi } from 'vitest';
-import { locate } from './engines/node';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { explain } from './engines/tensorflow';
 import { EngineError, useBackend } from './index';
 
 const home = process.cwd();
-// These tests are about packages that are not there; who has them installed tests them elsewhere.
-const bare = !['@medalign/backend-torch', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'].some(locate);
 const folders: string[] = [];
 
-/** Makes the program's folder one in which that package is installed. */
-function install(name: string, files: Record<string, string>) {
+// Optional packages are looked for in the program's folder alone: the one beside this package is not installed there.
+vi.mock('./engines/node', async (original) => {
+  const real = await original<typeof import('./engines/node')>();
+  const places = () => [`${process.cwd()}/package.json`];
+  return { ...real, importOptional: (name: string) => real.importOptional(name, places()) };
+});
+
+beforeEach(() => {
   const folder = mkdtempSync(join(tmpdir(), 'medalign-'));
   folders.push(folder);
+  process.chdir(folder);
+});
+
+/** Installs a package in the program's folder. */
+function install(name: string, files: Record<string, string>) {
+  const folder = process.cwd();
   const target = join(folder, 'node_modules', name);
   mkdirSync(target, { recursive: true });
   for (const [file, text] of Object.entries({ 'package.json': `{ "name": "${name}", "main": "index.js" }`, ...files }))
     writeFileSync(join(target, file), text);
-  process.chdir(folder);
 }
 
 afterEach(() => {
@@ -45,13 +53,13 @@ describe('useBackend', () => {
     vi.restoreAllMocks();
   });
 
-  it.runIf(bare)("'auto' takes the best there is and says in one line why not a better one", async () => {
+  it("'auto' takes the best there is and says in one line why not a better one", async () => {
     const lines: string[] = [];
     expect((await useBackend('auto', { log: (line) => lines.push(line) })).name).toBe('wasm');
     expect(lines).toEqual([`Engine: wasm ${tf.version_core} on cpu (torch: not installed; tensorflow: not installed)`]);
   });
 
-  it.runIf(bare).each([
+  it.each([
     ['torch', 'npm install @medalign/backend-torch'],
     ['cuda', 'npm install @medalign/backend-torch'],
     ['tensorflow', 'npm install @tensorflow/tfjs-node'],
@@ -67,7 +75,7 @@ describe('useBackend', () => {
     expect(tf.getBackend()).toBe('cpu');
   });
 
-  it.runIf(bare)('says that tfjs-node lacks its native binding', async () => {
+  it('says that tfjs-node lacks its native binding', async () => {
     install('@tensorflow/tfjs-node', {
       'index.js': `throw new Error('The Node.js native addon module (tfjs_binding.node) can not be found at path: x');`,
     });
@@ -85,10 +93,10 @@ describe('useBackend', () => {
   const torch = (body: string) => ({
     'package.json':
       '{ "name": "@medalign/backend-torch", "type": "module", "exports": { "import": "./index.js", "default": "./index.js" } }',
-    'index.js': `export const registerTorch = async ({ device = 'cuda' }) => { ${body} };`,
+    'index.js': `export const registerTorch = async ({ device = 'any' }) => { ${body} };`,
   });
 
-  it.runIf(bare)('uses @medalign/backend-torch from the program, on the device it has', async () => {
+  it('uses @medalign/backend-torch from the program, on the device it has', async () => {
     install('@medalign/backend-torch', torch(`globalThis.register(); return { device, version: '2.13.0' };`));
     const Cpu = tf.findBackend('cpu').constructor as new () => tf.KernelBackend;
     tf.copyRegisteredKernels('cpu', 'torch');
@@ -103,10 +111,26 @@ describe('useBackend', () => {
     vi.restoreAllMocks();
   });
 
-  it.runIf(bare)("repeats @medalign/backend-torch's own reason", async () => {
+  it("repeats @medalign/backend-torch's own reason", async () => {
     install('@medalign/backend-torch', torch(`throw new Error('no CUDA device; torch 2.13 is a CPU build');`));
     const error = await failure('cuda');
     expect(error.reason).toBe('no CUDA device; torch 2.13 is a CPU build');
     expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  it("repeats @medalign/backend-torch's own fix, and why it is not on CUDA", async () => {
+    install(
+      '@medalign/backend-torch',
+      torch(
+        `if (device === 'cuda') throw new Error('no CUDA device');
+         throw Object.assign(new Error('x'), { reason: 'not built yet', fix: 'npm run engine' });`,
+      ),
+    );
+    expect((await failure('torch')).message).toBe("Engine 'torch': not built yet. Fix: npm run engine");
+    const lines: string[] = [];
+    await useBackend('auto', { log: (line) => lines.push(line) });
+    expect(lines).toEqual([
+      `Engine: wasm ${tf.version_core} on cpu (cuda: no CUDA device; tensorflow: not installed; torch: not built yet)`,
+    ]);
   });
 });

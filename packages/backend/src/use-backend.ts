@@ -23,7 +23,7 @@ const engines: Record<Exclude<EngineName, 'auto'>, Start> = {
 const preference = (): [label: string, start: Start][] =>
   inNode()
     ? [
-        ['torch', () => useTorch({ device: 'cuda' })],
+        ['cuda', () => useTorch({ device: 'cuda' })],
         ['tensorflow', () => useTensorflow({ gpu: true })],
         ['torch', () => useTorch({ device: 'cpu' })],
         ['tensorflow', engines.tensorflow],
@@ -77,8 +77,11 @@ export async function useBackend(
   for (const [label, start] of preference()) {
     try {
       const engine = await start(options);
-      const others = [...reasons].filter(([other]) => other !== engine.name);
-      const why = others.map(([other, reason]) => `${other}: ${reason}`).join('; ');
+      // The same reason for torch on CUDA and torch at all is said once.
+      const lines = [...reasons].map(
+        ([other, reason]) => `${other === 'cuda' && reason === reasons.get('torch') ? 'torch' : other}: ${reason}`,
+      );
+      const why = [...new Set(lines)].join('; ');
       log(`Engine: ${engine.name} ${engine.version} on ${engine.device}${why && ` (${why})`}`);
       return engine;
     } catch (error) {

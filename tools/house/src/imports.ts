@@ -15,6 +15,7 @@ export const allowedImports: Record<string, string[]> = {
   datasets: [],
   // engines
   backend: [],
+  'backend-torch': [],
   // running
   trainer: ['similarity', 'losses', 'progressive', 'eval-metrics', 'ops', 'weights', 'encoders', 'datasets'],
   report: ['eval-metrics'],

@@ -13,10 +13,10 @@ export const inNode = (): boolean => typeof globalThis.process?.versions?.node =
  * Where a package lies: seen from here, else from the program's folder (a strict node_modules hides from us what the
  * user installed next to us).
  */
-export function locate(request: string): string | undefined {
+export function locate(request: string, places?: string[]): string | undefined {
   const createRequire = builtin<NodeModule>('node:module')?.createRequire;
   if (!createRequire) return undefined;
-  for (const from of [import.meta.url, `${process.cwd()}/package.json`]) {
+  for (const from of places ?? [import.meta.url, `${process.cwd()}/package.json`]) {
     try {
       return createRequire(from).resolve(request);
     } catch {
@@ -27,12 +27,12 @@ export function locate(request: string): string | undefined {
 }
 
 /** Imports a package that is no dependency of ours; undefined when it is not installed, an error when it fails. */
-export async function importOptional<T>(name: string): Promise<T | undefined> {
+export async function importOptional<T>(name: string, places?: string[]): Promise<T | undefined> {
   if (!inNode()) {
     // Without a bundler's or import map's help a browser cannot resolve a bare name: that is "not installed".
     return (import(/* @vite-ignore */ /* webpackIgnore: true */ name) as Promise<T>).catch(() => undefined);
   }
-  const main = locate(name) ?? locateEsm(name);
+  const main = locate(name, places) ?? (places ? undefined : locateEsm(name));
   if (!main) return undefined;
   const url = main.startsWith('file:') ? main : builtin<NodeUrl>('node:url')!.pathToFileURL(main).href;
   return (await import(/* @vite-ignore */ url)) as T;

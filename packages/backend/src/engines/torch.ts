@@ -8,10 +8,15 @@ const INSTALL = `npm install ${PACKAGE}, and PyTorch for it: pip install torch`;
 
 /**
  * What `@medalign/backend-torch` exports for `useBackend`: registers a tfjs backend called `torch` on that device and
- * says what it is, or throws an error whose message is the reason.
+ * says what it is, or throws an error: `reason` in a few words and `fix`, or a message.
  */
 export interface TorchEngine {
   registerTorch(options: { device?: 'cpu' | 'cuda' }): Promise<{ device: string; version: string }>;
+}
+
+interface Known {
+  reason: string;
+  fix: string;
 }
 
 /** libtorch, on CUDA when it can (or must), else on the CPU. */
@@ -26,7 +31,9 @@ export async function useTorch({ device }: { device?: 'cpu' | 'cuda' } = {}): Pr
     found = await engine.registerTorch(device ? { device } : {});
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;
-    throw new EngineError(asked, (cause as Error)?.message ?? String(cause), INSTALL, { cause });
+    // The package's own errors know their fix.
+    const { message = String(cause), reason = message, fix = INSTALL } = cause as Partial<Error & Known>;
+    throw new EngineError(asked, reason, fix, { cause });
   }
   await activate('torch', INSTALL);
   return { name: 'torch', ...found };

@@ -1,0 +1,169 @@
+// The kernels of @medalign/ops: what composes of many tfjs kernels, in one call.
+#pragma once
+#include <ATen/Parallel.h>
+
+#include "linear.h"
+
+namespace medalign {
+
+OP(LayerNorm) {
+  const Tensor x = c.tensor(), scale = c.tensor(), offset = c.tensor();
+  const auto [y, mean, rstd] = at::native_layer_norm(x, scale.sizes(), scale, offset, c.number());
+  c.put(y);
+  c.put(mean);
+  c.put(rstd);
+}
+OP(LayerNormGrad) {
+  const Tensor dy = c.tensor(), x = c.tensor(), scale = c.tensor(), mean = c.tensor(), rstd = c.tensor();
+  const Tensor bias = at::empty_like(scale);
+  const auto [dx, dScale, dOffset] =
+      at::native_layer_norm_backward(dy.contiguous(), x.contiguous(), scale.sizes(), mean, rstd, scale, bias, {true, true, true});
+  c.put(dx);
+  c.put(dScale);
+  c.put(dOffset);
+}
+
+OP(BatchNorm) {
+  const Tensor x = c.tensor(), scale = c.tensor(), offset = c.tensor();
+  const double epsilon = c.number();
+  const auto [variance, mean] = at::var_mean(x, Ints{0}, /*unbiased=*/false);
+  c.put(std::get<0>(at::native_batch_norm(x, scale, offset, mean, variance, /*training=*/false, 0, epsilon)));
+  c.put(mean);
+  c.put(variance);
+}
+OP(BatchNormGrad) {
+  const Tensor dy = c.tensor(), x = c.tensor(), scale = c.tensor(), mean = c.tensor(), variance = c.tensor();
+  const double epsilon = c.number();
+  const Tensor reciprocal = at::rsqrt(at::add(variance, epsilon));
+  const auto [dx, dScale, dOffset] = at::native_batch_norm_backward(dy, x, scale, {}, {}, mean, reciprocal, /*train=*/true,
+                                                                    epsilon, {true, true, true});
+  c.put(dx);
+  c.put(dScale);
+  c.put(dOffset);
+}
+
+OP(FusedBatchNorm) {
+  const Tensor x = c.tensor(), mean = c.tensor(), variance = c.tensor(), offset = c.optional(), scale = c.optional();
+  Tensor factor = at::rsqrt(at::add(variance, c.number()));
+  if (scale.defined()) factor = at::mul(factor, scale);
+  const Tensor y = at::mul(at::sub(x, mean), factor);
+  c.put(offset.defined() ? at::add(y, offset) : y);
+}
+
+static const char* geluForm(bool tanh) { return tanh ? "tanh" : "none"; }
+OP(Gelu) {
+  const Tensor x = c.tensor();
+  c.put(at::gelu(x, geluForm(c.flag())));
+}
+OP(GeluGrad) {
+  const Tensor dy = c.tensor(), x = c.tensor();
+  c.put(at::gelu_backward(dy, x, geluForm(c.flag())));
+}
+
+/// Keys that no query may see can hold anything, NaN included.
+static Tensor cleared(const Tensor& x, const Tensor& mask) {
+  if (!mask.defined() || mask.size(1) != 1 || mask.size(2) != 1) return x;
+  return at::where(mask.to(at::kBool).transpose(2, 3), x, at::zeros({}, x.options()));
+}
+OP(Attention) {
+  const Tensor q = c.tensor(), k = c.tensor(), v = c.tensor(), mask = c.optional();
+  const double scale = c.number();
+  Tensor weights = at::mul(product(q, cleared(k, mask).transpose(-1, -2)), scale);
+  if (mask.defined()) {
+    const Tensor valid = mask.to(at::kBool);
+    weights = at::where(valid, weights, at::full({}, -1e30, weights.options()));
+    weights = at::where(valid, at::softmax(weights, -1), at::zeros({}, weights.options()));
+  } else {
+    weights = at::softmax(weights, -1);
+  }
+  c.put(product(weights, cleared(v, mask)));
+  c.put(weights);
+}
+OP(AttentionGrad) {
+  const Tensor dy = c.tensor(), q = c.tensor(), k = c.tensor(), v = c.tensor(), mask = c.optional(), weights = c.tensor();
+  const double scale = c.number();
+  const Tensor dWeights = product(dy, cleared(v, mask).transpose(-1, -2));
+  const Tensor dLogits = at::mul(at::_softmax_backward_data(dWeights, weights, -1, at::kFloat), scale);
+  c.put(product(dLogits, cleared(k, mask)));
+  c.put(product(dLogits.transpose(-1, -2), q));
+  c.put(product(weights.transpose(-1, -2), dy));
+}
+
+OP(SoftmaxCrossEntropy) {
+  const Tensor logits = c.tensor(), labels = c.tensor();
+  const Tensor log = at::log_softmax(logits, -1);
+  c.put(at::neg(at::sum(at::mul(labels, log), {-1})));
+  c.put(at::exp(log));
+}
+
+/// The counter-based stream of @medalign/ops: value i is mix(mix(i) + key).
+static inline uint32_t mix(uint32_t x) {
+  x = (x ^ (x >> 16)) * 0x7feb352dU;
+  x = (x ^ (x >> 15)) * 0x846ca68bU;
+  return x ^ (x >> 16);
+}
+/// The same in int64 arithmetic, for devices without our own kernels.
+static Tensor mixed(Tensor x) {
+  const auto low = [](const Tensor& t) { return at::bitwise_and(t, int64_t{0xffffffff}); };
+  const auto folded = [](const Tensor& t, int64_t bits) { return at::bitwise_xor(t, at::bitwise_right_shift(t, bits)); };
+  // 32 × 32 bits overflow int64, whose low 32 bits are right all the same
+  x = low(at::mul(folded(x, 16), int64_t{0x7feb352d}));
+  x = low(at::mul(folded(x, 15), int64_t{0x846ca68b}));
+  return folded(x, 16);
+}
+OP(Dropout) {
+  const Tensor x = c.tensor().contiguous();
+  const double rate = c.number();
+  const auto key = static_cast<uint32_t>(c.number());
+  const double threshold = rate * 4294967296.0;
+  const auto kept = static_cast<float>(1 / (1 - rate));
+  if (device.is_cpu()) {
+    const Tensor y = at::empty_like(x);
+    const float* from = x.data_ptr<float>();
+    float* to = y.data_ptr<float>();
+    at::parallel_for(0, x.numel(), 16384, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        to[i] = from[i] * (mix(mix(static_cast<uint32_t>(i)) + key) >= threshold ? kept : 0);
+    });
+    return c.put(y);
+  }
+  const Tensor index = at::arange(x.numel(), x.options().dtype(at::kLong)).view(x.sizes());
+  const Tensor value = mixed(at::bitwise_and(at::add(mixed(index), static_cast<int64_t>(key)), int64_t{0xffffffff}));
+  c.put(at::mul(x, at::mul(at::ge(value, threshold).to(at::kFloat), kept)));
+}
+
+struct AdamNumbers {
+  double stepSize, beta1, beta2, epsilon, penalty, shrink;
+  explicit AdamNumbers(Call& c)
+      : stepSize(c.number()), beta1(c.number()), beta2(c.number()), epsilon(c.number()), penalty(c.number()), shrink(c.number()) {}
+};
+OP(Adam) {
+  const Tensor w = c.tensor().contiguous(), g = c.tensor().contiguous(), m = c.tensor().contiguous(), v = c.tensor().contiguous();
+  const AdamNumbers n(c);
+  if (device.is_cpu()) {
+    const Tensor w2 = at::empty_like(w), m2 = at::empty_like(m), v2 = at::empty_like(v);
+    const float *wi = w.data_ptr<float>(), *gi = g.data_ptr<float>(), *mi = m.data_ptr<float>(), *vi = v.data_ptr<float>();
+    float *wo = w2.data_ptr<float>(), *mo = m2.data_ptr<float>(), *vo = v2.data_ptr<float>();
+    const float b1 = n.beta1, a1 = 1 - n.beta1, b2 = n.beta2, a2 = 1 - n.beta2;
+    const float step = n.stepSize, epsilon = n.epsilon, penalty = n.penalty, shrink = n.shrink;
+    at::parallel_for(0, w.numel(), 32768, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const float slope = gi[i] + penalty * wi[i];
+        mo[i] = b1 * mi[i] + a1 * slope;
+        vo[i] = b2 * vi[i] + a2 * slope * slope;
+        wo[i] = shrink * wi[i] - step * mo[i] / (std::sqrt(vo[i]) + epsilon);
+      }
+    });
+    c.put(w2);
+    c.put(m2);
+    return c.put(v2);
+  }
+  const Tensor slope = n.penalty != 0 ? at::add(g, w, n.penalty) : g;
+  const Tensor m2 = at::add(at::mul(m, n.beta1), slope, 1 - n.beta1);
+  const Tensor v2 = at::mul(v, n.beta2).addcmul_(slope, slope, 1 - n.beta2);
+  c.put(at::addcdiv(n.shrink == 1 ? w : at::mul(w, n.shrink), m2, at::add(at::sqrt(v2), n.epsilon), -n.stepSize));
+  c.put(m2);
+  c.put(v2);
+}
+
+}  // namespace medalign

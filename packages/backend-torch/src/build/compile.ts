@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { TorchError } from '../error';
+import { addonPath, cacheFolder, hashSources, nativeFolder, publish } from './cache';
+import { fingerprint, type Libtorch } from './libtorch';
+
+const { include_dir } = createRequire(import.meta.url)('node-api-headers') as { include_dir: string };
+
+export interface CompileOptions {
+  /** Where builds are kept; `~/.cache/medalign/backend-torch`, or under XDG_CACHE_HOME. */
+  cache?: string;
+  /** Compiles even if this build is there already. */
+  force?: boolean;
+  log?: (line: string) => void;
+}
+
+/**
+ * Compiles the addon against a libtorch, unless the cache has that build, and makes it the one that is loaded.
+ *
+ * A build that is interrupted leaves nothing that would be loaded.
+ *
+ * @returns path of the addon.
+ * @throws {TorchError} if there is no C++ compiler or it fails, with what it said.
+ */
+export async function compile(
+  torch: Libtorch,
+  { cache = cacheFolder(), force = false, log = () => {} }: CompileOptions = {},
+): Promise<string> {
+  if (process.platform !== 'linux')
+    throw new TorchError(`builds on Linux only so far, this is ${process.platform}`, "the 'wasm' engine");
+  const sources = hashSources();
+  const state = fingerprint(torch.lib);
+  const name = `torch-${torch.version}-${torch.cuda ? 'cuda' : 'cpu'}-abi${torch.cxx11Abi ? 1 : 0}-${state}-${sources}`;
+  const folder = join(cache, name);
+  const addon = addonPath(folder);
+  const compiler = process.env.CXX || 'g++';
+  if (existsSync(addon) && !force) {
+    log(`already built: ${addon}`);
+  } else {
+    mkdirSync(folder, { recursive: true });
+    const temporary = `${addon}.${process.pid}`;
+    const started = performance.now();
+    try {
+      await run(compiler, arguments_(torch, temporary));
+      renameSync(temporary, addon);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+    log(`compiled in ${((performance.now() - started) / 1000).toFixed(0)} s: ${addon}`);
+  }
+  publish(cache, name, {
+    torch: torch.version,
+    cuda: torch.cuda,
+    lib: torch.lib,
+    fingerprint: state,
+    sources,
+    compiler,
+    built: new Date().toISOString(),
+  });
+  return addon;
+}
+
+function arguments_({ folder, lib, version, cuda, cxx11Abi }: Libtorch, output: string): string[] {
+  const libraries = ['torch', 'torch_cpu', 'c10', ...(cuda ? ['torch_cuda', 'c10_cuda'] : [])];
+  return [
+    `-std=c++${version.startsWith('1.') ? 17 : 20}`,
+    '-O3',
+    '-fPIC',
+    '-shared',
+    '-fvisibility=hidden',
+    `-D_GLIBCXX_USE_CXX11_ABI=${cxx11Abi ? 1 : 0}`,
+    '-DNAPI_VERSION=8',
+    ...(cuda ? ['-DMEDALIGN_CUDA', `-I${process.env.CUDA_HOME || '/usr/local/cuda'}/include`] : []),
+    // -isystem: what libtorch's own headers are warned of is not ours to mend
+    ...includes(folder).flatMap((path) => ['-isystem', path]),
+    '-Wall',
+    '-Wextra',
+    join(nativeFolder(), 'addon.cpp'),
+    '-o',
+    output,
+    `-L${lib}`,
+    `-Wl,-rpath,${lib}`,
+    '-Wl,--no-as-needed',
+    ...libraries.map((library) => `-l${library}`),
+  ];
+}
+
+/** A system's own folder is known to the compiler, and named once more it would hide its C headers. */
+function includes(folder: string): string[] {
+  const root = join(folder, 'include');
+  const own = ['/usr/include', '/usr/local/include'].includes(root) ? [] : [root];
+  return [include_dir, ...own, join(root, 'torch/csrc/api/include')];
+}
+
+async function run(command: string, args: string[]): Promise<void> {
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (chunk) => {
+    said += chunk;
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'ENOENT'
+          ? new TorchError(`no C++ compiler '${command}'`, 'apt-get install g++, or name one with CXX')
+          : error,
+      ),
+    );
+    child.on('close', resolve);
+  });
+  if (code !== 0) throw new TorchError(`${command} ended with ${code}:\n${said.slice(0, 4000)}`);
+}
