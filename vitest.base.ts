@@ -13,7 +13,9 @@ export default defineConfig({
     globalSetup: [`${root}tools/prepare.mjs`],
     reporters: ['default', 'json'],
     // runs on other engines than npm's own are counted beside the first
-    outputFile: { json: `.results/vitest${process.env.MEDALIGN_ENGINES ? `-${process.env.MEDALIGN_ENGINES}` : ''}.json` },
+    outputFile: {
+      json: `.results/vitest${process.env.MEDALIGN_ENGINES ? `-${process.env.MEDALIGN_ENGINES}` : ''}.json`,
+    },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,

@@ -1,5 +1,6 @@
 // tfjs-core's kernels on libtorch, as a Node-API addon. JavaScript writes a call's arguments into `input`, calls
 // `run(op)`, and reads the results from `output` (see call.h).
+#include <malloc.h>
 #include <node_api.h>
 
 #include <algorithm>
@@ -98,6 +99,12 @@ static napi_value start(napi_env env, napi_callback_info info) {
     if (threads > 0) at::set_num_threads(threads);
     input = reinterpret_cast<double*>(bytesOf(env, args[2]).data);
     output = reinterpret_cast<double*>(bytesOf(env, args[3]).data);
+#ifdef __GLIBC__
+    // Freed tensors are kept for the next: handed back to the system, each would be mapped and zeroed anew.
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 64 << 20);
+#endif
     at::zeros({1}, at::TensorOptions(device));  // a device that does not work says so here
     napi_value names;
     napi_create_array(env, &names);
