@@ -2,12 +2,23 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { allocate, type KernelCall, replaceKernel, view } from './heap';
 
 /**
- * Maximum and Minimum in which NaN wins, as on every other engine: tfjs-wasm's drop a NaN of the second operand, which
- * hides a diverged loss behind a clamp. Equal shapes or one number; as fast as the kernels they replace.
+ * Maximum, Minimum and ClipByValue in which NaN wins, as on every other engine: tfjs-wasm's drop a NaN of the second
+ * operand, or clip it to the lower bound, which hides a diverged loss behind a clamp. Equal shapes or one number; as fast as the kernels they replace.
  */
 export function registerExtremes(): void {
   replaceKernel('Maximum', (call, original) => simple(call, maximum) ?? original(call));
   replaceKernel('Minimum', (call, original) => simple(call, minimum) ?? original(call));
+  replaceKernel('ClipByValue', (call, original) => clip(call) ?? original(call));
+}
+
+function clip({ inputs, attrs, backend }: KernelCall): tf.TensorInfo | undefined {
+  const x = inputs.x!;
+  const { clipValueMin: low, clipValueMax: high } = attrs as { clipValueMin: number; clipValueMax: number };
+  if (x.dtype !== 'float32') return undefined;
+  const out = allocate(backend, x.shape);
+  const [from, to] = [view(backend, x), view(backend, out)];
+  for (let i = 0; i < to.length; i++) to[i] = Math.min(Math.max(from[i]!, low), high);
+  return out;
 }
 
 type Loop = (a: Float32Array, b: Float32Array, out: Float32Array) => void;

@@ -45,6 +45,7 @@ const operations: Record<keyof typeof tolerances, () => tf.Tensor> = {
   logicalOuter: () => tf.logicalAnd(tf.reshape(tf.greater(x(), 0), [240, 1]), tf.reshape(tf.greater(y(), 0), [1, 240])),
   powRows: () => tf.pow(positive(), tf.slice(y(), [0, 0, 0, 0], [2, 1, 4, 1])),
   clip: () => tf.clipByValue(x(), -0.5, 0.5),
+  clipOfNaN: () => tf.clipByValue(withNaN(), 0.5, 1),
   where: () => tf.where(tf.greater(x(), y()), x(), y()),
   logical: () => tf.logicalOr(tf.logicalNot(tf.greater(x(), 0)), tf.lessEqual(y(), 0)),
   anyAll: () => tf.concat([tf.any(tf.greater(x(), 1), 3), tf.all(tf.greater(x(), -1), 3)], 0),

@@ -1,6 +1,7 @@
 import { repairKernels } from '../kernels/repairs';
 import { registerAdam } from './adam';
 import { registerBroadcasts } from './broadcast';
+import { registerChecks } from './checks';
 import { registerConvolutionGradients } from './convolution';
 import { registerExtremes } from './extremes';
 import { registerCpuFallbacks } from './fallback';
@@ -28,6 +29,7 @@ export function registerWasmKernels(): void {
   registerBroadcasts();
   registerSums();
   registerAdam();
+  registerChecks();
   repairKernels('wasm');
   registerCpuFallbacks();
 }

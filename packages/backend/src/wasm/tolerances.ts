@@ -38,6 +38,7 @@ export const tolerances = {
   logicalOuter: exact,
   powRows: float,
   clip: exact,
+  clipOfNaN: rounding,
   where: exact,
   logical: exact,
   anyAll: exact,
