@@ -1,0 +1,109 @@
+import { infoNce } from '@medalign/losses';
+import { adamStep, layerNorm, scaledDotProductAttention } from '@medalign/ops';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Something to be timed; pytorch/cases.py has the same under the same name. */
+export interface Case {
+  name: string;
+  /** Makes the inputs and returns one iteration. */
+  make(): () => void;
+}
+
+const normal = (...shape: number[]) => tf.randomNormal(shape, 0, 1, 'float32', 1);
+
+/** The op alone, and with the gradients of all its inputs for a gradient of ones. */
+function both(name: string, inputs: () => tf.Tensor[], f: (...inputs: tf.Tensor[]) => tf.Tensor): Case[] {
+  return [
+    {
+      name: `${name}, forward`,
+      make: () => {
+        const given = inputs();
+        return () => tf.dispose(tf.tidy(() => f(...given)));
+      },
+    },
+    {
+      name: `${name}, forward and backward`,
+      make: () => {
+        const given = inputs();
+        const dy = tf.tidy(() => tf.onesLike(f(...given)));
+        const gradients = tf.grads(f);
+        return () => tf.dispose(gradients(given, dy));
+      },
+    },
+  ];
+}
+
+/** Parameter shapes of BERT-base. */
+function bertShapes(): number[][] {
+  const layer = [
+    ...Array.from({ length: 4 }, () => [[768, 768], [768]]).flat(),
+    [768],
+    [768],
+    [3072, 768],
+    [3072],
+    [768, 3072],
+    [768],
+    [768],
+    [768],
+  ];
+  const embeddings = [[30522, 768], [512, 768], [2, 768], [768], [768]];
+  return [...embeddings, ...Array.from({ length: 12 }, () => layer).flat(), [768, 768], [768]];
+}
+
+const infoNceOf = (n: number): Case => ({
+  name: `InfoNCE ${n} × 512, forward and backward`,
+  make: () => {
+    const [a, b] = [normal(n, 512), normal(n, 512)];
+    const gradients = tf.grads((x, y) => infoNce(x as tf.Tensor2D, y as tf.Tensor2D, { temperature: 0.07 }));
+    return () => tf.dispose(gradients([a, b]));
+  },
+});
+
+export const cases: Case[] = [
+  ...both(
+    'add 4 × 4',
+    () => [normal(4, 4), normal(4, 4)],
+    (a, b) => tf.add(a, b),
+  ),
+  ...both(
+    'matmul 1024 × 1024',
+    () => [normal(1024, 1024), normal(1024, 1024)],
+    (a, b) => tf.matMul(a, b),
+  ),
+  ...both(
+    'conv 8 × 56 × 56 × 64, 3 × 3',
+    () => [normal(8, 56, 56, 64), normal(3, 3, 64, 64)],
+    (x, filter) => tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 1, 'same'),
+  ),
+  ...both(
+    'LayerNorm 4096 × 768',
+    () => [normal(4096, 768), tf.ones([768]), tf.zeros([768])],
+    (x, scale, offset) => layerNorm(x!, scale!, offset!),
+  ),
+  ...both(
+    'attention 8 × 12 × 197 × 64',
+    () => [normal(8, 12, 197, 64), normal(8, 12, 197, 64), normal(8, 12, 197, 64)],
+    (q, k, v) => scaledDotProductAttention(q!, k!, v!),
+  ),
+  infoNceOf(1024),
+  infoNceOf(4096),
+  {
+    name: 'AdamW over the parameters of BERT-base',
+    make: () => {
+      const parameters = bertShapes().map((shape) => ({
+        weight: tf.ones(shape) as tf.Tensor,
+        gradient: tf.fill(shape, 0.01),
+        mean: tf.zeros(shape) as tf.Tensor,
+        square: tf.zeros(shape) as tf.Tensor,
+      }));
+      const options = { stepSize: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, shrink: 1 - 1e-6 };
+      return () => {
+        for (const p of parameters) {
+          const next = adamStep(p.weight, p.gradient, p.mean, p.square, options);
+          tf.dispose([p.weight, p.mean, p.square]);
+          Object.assign(p, next);
+        }
+      };
+    },
+  },
+];
