@@ -29,6 +29,7 @@ namespace medalign {
 
 static thread_local double* input = nullptr;
 static thread_local double* output = nullptr;
+static thread_local size_t capacity = 0;
 static thread_local std::vector<Op> opTable;
 static thread_local int64_t reported = 0;
 
@@ -98,7 +99,9 @@ static napi_value start(napi_env env, napi_callback_info info) {
     const int threads = integer(env, args[1]);
     if (threads > 0) at::set_num_threads(threads);
     input = reinterpret_cast<double*>(bytesOf(env, args[2]).data);
-    output = reinterpret_cast<double*>(bytesOf(env, args[3]).data);
+    const Bytes results = bytesOf(env, args[3]);
+    output = reinterpret_cast<double*>(results.data);
+    capacity = results.length;
 #ifdef __GLIBC__
     // Freed tensors are kept for the next: handed back to the system, each would be mapped and zeroed anew.
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
@@ -124,8 +127,13 @@ static napi_value run(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     napi_value args[1];
     arguments(env, info, args);
-    Call call(input, output);
-    opTable[integer(env, args[0])](call);
+    Call call(input, output, capacity);
+    try {
+      opTable[integer(env, args[0])](call);
+    } catch (...) {
+      call.undo();
+      throw;
+    }
     reportMemory(env);
     napi_value count;
     napi_create_int32(env, call.count(), &count);
@@ -133,7 +141,7 @@ static napi_value run(napi_env env, napi_callback_info info) {
   });
 }
 
-/// write(typed array, rank, dtype): the shape is in `input` → slot
+/// write(typed array, rank, dtype): the shape is in `output` (arguments of a call may be waiting in `input`) → slot
 static napi_value write(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     napi_value args[3];
@@ -141,7 +149,11 @@ static napi_value write(napi_env env, napi_callback_info info) {
     const Bytes bytes = bytesOf(env, args[0]);
     const int rank = integer(env, args[1]);
     const auto type = typeOf(integer(env, args[2]));
-    const Ints shape(input, input + rank);
+    const Ints shape(output, output + rank);
+    int64_t wanted = 1;
+    for (const auto size : shape) wanted *= size;
+    if (wanted != static_cast<int64_t>(bytes.length))
+      throw std::runtime_error(std::to_string(bytes.length) + " values for a shape of " + std::to_string(wanted));
     const auto given = bytes.type == napi_float32_array ? at::kFloat : bytes.type == napi_int32_array ? at::kInt : at::kByte;
     Tensor host = at::from_blob(bytes.data, shape, at::TensorOptions(given));
     // One copy: `to` makes it where the device is another, else `clone`.
@@ -205,7 +217,7 @@ static napi_value devices(napi_env env, napi_callback_info) {
 /// state(): tensors, bytes, threads
 static napi_value state(napi_env env, napi_callback_info) {
   return guarded(env, [&]() -> napi_value {
-    output[0] = static_cast<double>(slots.count());
+    output[0] = static_cast<double>(slots.size());
     output[1] = static_cast<double>(slots.bytes());
     output[2] = at::get_num_threads();
     return nullptr;

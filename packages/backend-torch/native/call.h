@@ -9,6 +9,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace medalign {
@@ -25,7 +26,7 @@ inline thread_local at::Device device{at::kCPU};
 class Slots {
  public:
   int put(Tensor tensor) {
-    bytes_ += tensor.nbytes();
+    count(tensor);
     if (free_.empty()) {
       tensors_.push_back(std::move(tensor));
       return static_cast<int>(tensors_.size()) - 1;
@@ -43,20 +44,33 @@ class Slots {
   }
 
   void replace(int slot, Tensor tensor) {
-    bytes_ += static_cast<int64_t>(tensor.nbytes()) - static_cast<int64_t>(get(slot).nbytes());
+    discount(get(slot));
+    count(tensor);
     tensors_[slot] = std::move(tensor);
   }
 
   void remove(int slot) {
-    bytes_ -= get(slot).nbytes();
+    discount(get(slot));
     tensors_[slot] = Tensor();
     free_.push_back(slot);
   }
 
   int64_t bytes() const { return bytes_; }
-  int64_t count() const { return static_cast<int64_t>(tensors_.size() - free_.size()); }
+  int64_t size() const { return static_cast<int64_t>(tensors_.size() - free_.size()); }
 
  private:
+  // Memory is counted once, however many tensors look at it.
+  void count(const Tensor& tensor) {
+    if (users_[tensor.storage().unsafeGetStorageImpl()]++ == 0) bytes_ += tensor.storage().nbytes();
+  }
+  void discount(const Tensor& tensor) {
+    const auto found = users_.find(tensor.storage().unsafeGetStorageImpl());
+    if (--found->second > 0) return;
+    bytes_ -= tensor.storage().nbytes();
+    users_.erase(found);
+  }
+
+  std::unordered_map<const void*, int> users_;
   std::vector<Tensor> tensors_;
   std::vector<int> free_;
   int64_t bytes_ = 0;
@@ -75,7 +89,7 @@ static constexpr int NOTHING = -1, HOST_NUMBER = -2;
 /// One kernel call: arguments are read in the order in which JavaScript wrote them, results written in order.
 class Call {
  public:
-  Call(const double* in, double* out) : in_(in), out_(out) {}
+  Call(const double* in, double* out, size_t capacity) : in_(in), out_(out), first_(out), end_(out + capacity) {}
 
   /// As it is: rank-0 values may be on the host, where arithmetic with device tensors takes them.
   Tensor scalarOrTensor() {
@@ -128,6 +142,7 @@ class Call {
     }
     const auto type = tensor.scalar_type();
     const auto sizes = tensor.sizes().vec();
+    if (out_ + 3 + sizes.size() > end_) throw std::runtime_error("more results than one call can return");
     *out_++ = slots.put(std::move(tensor));
     *out_++ = type == at::kFloat ? 0 : type == at::kInt ? 1 : 2;
     *out_++ = static_cast<double>(sizes.size());
@@ -137,9 +152,21 @@ class Call {
 
   int count() const { return count_; }
 
+  /// Gives back what was put: the call has failed.
+  void undo() {
+    const double* at = first_;
+    for (int i = 0; i < count_; ++i) {
+      slots.remove(static_cast<int>(at[0]));
+      at += 3 + static_cast<int>(at[2]);
+    }
+    count_ = 0;
+  }
+
  private:
   const double* in_;
   double* out_;
+  const double* first_;
+  const double* end_;
   int count_ = 0;
 };
 

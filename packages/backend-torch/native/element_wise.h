@@ -37,7 +37,7 @@ BINARY(GreaterEqual, at::ge(a, b))
 BINARY(LogicalAnd, at::logical_and(a, b))
 BINARY(LogicalOr, at::logical_or(a, b))
 BINARY(BitwiseAnd, at::bitwise_and(a, b))
-BINARY(Prelu, at::where(at::ge(a, 0), a, at::mul(a, b)))
+BINARY(Prelu, at::where(at::ge(onDevice(a), 0), onDevice(a), at::mul(onDevice(a), b)))
 
 // Whole numbers go through double, which holds every int32: libtorch refuses division by 0 and negative powers.
 static Tensor throughDouble(const Tensor& a, const Tensor& b, Tensor (*f)(const Tensor&, const Tensor&)) {
@@ -74,7 +74,7 @@ UNARY(Neg, at::neg(counted(x)))
 UNARY(Reciprocal, at::reciprocal(x))
 UNARY(Relu, at::relu(counted(x)))
 UNARY(Relu6, at::clamp(counted(x), 0, 6))
-UNARY(Round, at::round(x))
+UNARY(Round, whole(x) ? counted(x).clone() : at::round(x))
 UNARY(Rsqrt, at::rsqrt(x))
 UNARY(Selu, at::selu(floats(x)))
 UNARY(Sigmoid, at::sigmoid(x))
@@ -106,8 +106,7 @@ OP(ClipByValue) {
   c.put(whole(x) ? at::clamp(x.to(at::kDouble), low, high).to(at::kInt) : at::clamp(x, low, high));
 }
 OP(EluGrad) {
-  const Tensor dy = c.scalarOrTensor();
-  const Tensor y = c.scalarOrTensor();
+  const Tensor dy = c.tensor(), y = c.tensor();
   c.put(at::where(at::ge(y, 0), dy, at::mul(dy, at::add(y, 1))));
 }
 

@@ -92,7 +92,9 @@ OP(AttentionGrad) {
 OP(SoftmaxCrossEntropy) {
   const Tensor logits = c.tensor(), labels = c.tensor();
   const Tensor log = at::log_softmax(logits, -1);
-  c.put(at::neg(at::sum(at::mul(labels, log), {-1})));
+  // a class of share 0 costs nothing, even where its logit is −∞
+  const Tensor costs = at::where(at::eq(labels, 0), at::zeros({}, log.options()), at::mul(labels, log));
+  c.put(at::neg(at::sum(costs, {-1})));
   c.put(at::exp(log));
 }
 

@@ -38,8 +38,9 @@ OP(MatMul) {
   const Tensor bias = c.optional(), weights = c.optional();
   const int64_t activation = c.integer();
   const double slope = c.number();
-  const Tensor left = floats(flipA ? a.transpose(-1, -2) : a), right = floats(flipB ? b.transpose(-1, -2) : b);
-  Tensor y = product(left, right);
+  const Tensor left = flipA ? a.transpose(-1, -2) : a, right = flipB ? b.transpose(-1, -2) : b;
+  // whole numbers through double, which holds every sum of their products up to 2^53
+  Tensor y = whole(a) && whole(b) ? at::matmul(left.to(at::kDouble), right.to(at::kDouble)) : product(floats(left), floats(right));
   if (bias.defined()) y = at::add(y, bias);
   y = activated(y, activation, weights, slope);
   c.put(whole(a) && whole(b) ? y.to(at::kInt) : y);
@@ -47,7 +48,11 @@ OP(MatMul) {
 
 OP(Einsum) {
   const std::string equation = c.text();
-  c.put(at::einsum(equation, c.tensors()));
+  auto tensors = c.tensors();
+  const bool allWhole = std::all_of(tensors.begin(), tensors.end(), whole);
+  for (auto& tensor : tensors) tensor = allWhole ? tensor.to(at::kDouble) : floats(tensor);
+  const Tensor y = at::einsum(equation, tensors);
+  c.put(allWhole ? y.to(at::kInt) : y);
 }
 
 }  // namespace medalign

@@ -47,13 +47,19 @@ OP(ArgMin) {
   c.put(at::argmin(without(x, std::numeric_limits<double>::infinity()), c.integer()));
 }
 
+/// One later along the axis; the first is `first`.
+static Tensor shifted(const Tensor& x, int64_t axis, double first) {
+  Ints one = x.sizes().vec();
+  one[axis] = 1;
+  return at::cat({at::full(one, first, x.options()), x.narrow(axis, 0, x.size(axis) - 1)}, axis);
+}
 OP(Cumsum) {
   Tensor x = counted(c.tensor());
   const int64_t axis = c.integer();
   const bool exclusive = c.flag(), reverse = c.flag();
   if (reverse) x = at::flip(x, {axis});
-  Tensor sums = at::cumsum(x, axis, x.scalar_type());
-  if (exclusive) sums = at::sub(sums, x);
+  if (exclusive) x = shifted(x, axis, 0);
+  const Tensor sums = at::cumsum(x, axis, x.scalar_type());
   c.put(reverse ? at::flip(sums, {axis}) : sums);
 }
 OP(Cumprod) {
@@ -61,12 +67,7 @@ OP(Cumprod) {
   const int64_t axis = c.integer();
   const bool exclusive = c.flag(), reverse = c.flag();
   if (reverse) x = at::flip(x, {axis});
-  if (exclusive) {
-    const auto n = x.size(axis);
-    Ints one = x.sizes().vec();
-    one[axis] = std::min<int64_t>(1, n);
-    x = at::cat({at::ones(one, x.options()), x.narrow(axis, 0, std::max<int64_t>(0, n - 1))}, axis);
-  }
+  if (exclusive) x = shifted(x, axis, 1);
   const Tensor products = at::cumprod(x, axis, x.scalar_type());
   c.put(reverse ? at::flip(products, {axis}) : products);
 }

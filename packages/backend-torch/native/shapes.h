@@ -4,25 +4,30 @@
 namespace medalign {
 
 OP(View) {
-  const Tensor x = c.scalarOrTensor();
+  const Tensor x = c.tensor();
   c.put(x.reshape(c.ints()));
 }
 OP(Transpose) {
   const Tensor x = c.tensor();
   c.put(x.permute(c.ints()));
 }
+/// A view holds all of the memory it looks into: a small part of a large tensor is copied instead.
+static Tensor kept(const Tensor& part) {
+  return 4 * part.nbytes() < part.storage().nbytes() ? part.clone(at::MemoryFormat::Contiguous) : part;
+}
+
 OP(Slice) {
   Tensor x = c.tensor();
   const Ints begin = c.ints(), size = c.ints();
   for (size_t i = 0; i < begin.size(); ++i) x = x.narrow(static_cast<int64_t>(i), begin[i], size[i]);
-  c.put(x);
+  c.put(kept(x));
 }
 /// Positive steps only.
 OP(StridedSlice) {
   Tensor x = c.tensor();
   const Ints begin = c.ints(), end = c.ints(), step = c.ints();
   for (size_t i = 0; i < begin.size(); ++i) x = x.slice(static_cast<int64_t>(i), begin[i], end[i], step[i]);
-  c.put(x);
+  c.put(kept(x));
 }
 OP(Concat) {
   const auto parts = c.tensors();
@@ -34,12 +39,12 @@ OP(Pack) {
 }
 OP(Unpack) {
   const Tensor x = c.tensor();
-  for (const auto& part : x.unbind(c.integer())) c.put(part);
+  for (const auto& part : x.unbind(c.integer())) c.put(kept(part));
 }
 OP(SplitV) {
   const Tensor x = c.tensor();
   const Ints sizes = c.ints();
-  for (const auto& part : x.split_with_sizes(sizes, c.integer())) c.put(part);
+  for (const auto& part : x.split_with_sizes(sizes, c.integer())) c.put(kept(part));
 }
 /// A repetition of one value is a view.
 OP(Tile) {
@@ -81,11 +86,6 @@ OP(Fill) {
   const auto type = typeOf(c.integer());
   // One number is kept on the host, where it costs no upload and no copy back.
   c.put(at::full(shape, c.number(), at::TensorOptions(type).device(shape.empty() ? at::Device(at::kCPU) : device)));
-}
-OP(Range) {
-  const double start = c.number(), stop = c.number(), step = c.number();
-  const auto type = typeOf(c.integer());
-  c.put(at::arange(start, stop, step, at::TensorOptions(at::kDouble).device(device)).to(type));
 }
 OP(LinSpace) {
   const double start = c.number(), stop = c.number();

@@ -13,14 +13,24 @@ export class TorchBackend extends tf.KernelBackend {
 
   #new(values: Values, shape: number[], dtype: tf.DataType): TorchData {
     this.call.live += 1;
+    if (dtype === 'complex64') {
+      const { real, imag } = tf.backend_util.splitRealAndImagArrays(values as Float32Array);
+      const part = (numbers: Float32Array): tf.TensorInfo => ({
+        dataId: this.#new(numbers, shape, 'float32'),
+        shape,
+        dtype: 'float32',
+      });
+      return new TorchData(-1, shape, dtype, undefined, undefined, { real: part(real), imag: part(imag) });
+    }
     if (dtype === 'string') return new TorchData(-1, shape, dtype, values);
     if (shape.length === 0) {
       const value = Number((values as ArrayLike<number>)[0]);
       return new TorchData(-1, [], dtype as NativeDType, undefined, dtype === 'bool' ? Number(value !== 0) : value);
     }
-    const array = (ArrayBuffer.isView(values) ? values : tf.util.toTypedArray(values as never, dtype)) as Float32Array;
-    const { native, input } = this.call;
-    for (const [axis, size] of shape.entries()) input[axis] = size;
+    const known = [Float32Array, Int32Array, Uint8Array].some((type) => values instanceof type);
+    const array = (known ? values : arrayOf(dtype as NativeDType, values as ArrayLike<number>)) as Float32Array;
+    const { native, output } = this.call;
+    for (const [axis, size] of shape.entries()) output[axis] = size;
     const slot = native.write(array, shape.length, DTYPES.indexOf(dtype as NativeDType));
     const data = new TorchData(slot, shape.slice(), dtype as NativeDType);
     data.compact = true;
@@ -31,7 +41,6 @@ export class TorchBackend extends tf.KernelBackend {
     return this.#new(values, shape, dtype);
   }
   override move(dataId: tf.DataId, values: Values, shape: number[], dtype: tf.DataType, refCount: number): void {
-    if (dtype === 'complex64') throw new Error('complex64 tensors do not move between engines');
     const data = this.#new(values, shape, dtype);
     data.refCount = refCount;
     this.call.adopt(dataId, data);
@@ -42,6 +51,11 @@ export class TorchBackend extends tf.KernelBackend {
     return { dataId, shape: as, dtype };
   }
 
+  /** The same values with references of their own, which tfjs does not count: for parts of complex tensors. */
+  alias(tensor: tf.TensorInfo): tf.TensorInfo {
+    return this.call.begin().tensor(tensor).ints(tensor.shape).one(this.call.op('View'));
+  }
+
   /** A complex tensor over two real ones, which it owns. */
   complex(real: tf.TensorInfo, imag: tf.TensorInfo): tf.TensorInfo {
     this.call.live += 1;
@@ -50,19 +64,19 @@ export class TorchBackend extends tf.KernelBackend {
   }
 
   override readSync(dataId: tf.DataId): Values {
-    const data = this.call.dataOf(dataId);
+    const data = this.call.held(dataId);
     if (data.strings) return data.strings;
     if (data.parts) {
       const [real, imag] = [data.parts.real, data.parts.imag].map((part) => this.readSync(part.dataId));
       return tf.backend_util.mergeRealAndImagArrays(real as Float32Array, imag as Float32Array);
     }
-    if (data.value !== undefined) return arrayOf(data.dtype as NativeDType, 1).fill(data.value);
+    if (data.value !== undefined) return arrayOf(data.dtype as NativeDType, [data.value]);
     const values = arrayOf(data.dtype as NativeDType, tf.util.sizeFromShape(data.shape));
     this.call.native.read(data.slot, values);
     return values;
   }
   override async read(dataId: tf.DataId): Promise<Values> {
-    const data = this.call.dataOf(dataId);
+    const data = this.call.held(dataId);
     const { readAsync } = this.call.native;
     if (!readAsync || data.slot < 0) return this.readSync(dataId);
     return readAsync(data.slot, arrayOf(data.dtype as NativeDType, tf.util.sizeFromShape(data.shape)));

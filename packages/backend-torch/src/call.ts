@@ -49,6 +49,13 @@ export class Call {
     return this.#held(dataId) !== undefined;
   }
 
+  /** Data that is here; nothing is brought over. */
+  held(dataId: tf.DataId): TorchData {
+    const data = this.#held(dataId);
+    if (!data) throw new TorchError('a tensor that was disposed, or belongs to another engine');
+    return data;
+  }
+
   #held(dataId: tf.DataId): TorchData | undefined {
     if (dataId instanceof TorchData && !dataId.freed) return dataId;
     const data = this.#foreign.get(dataId);

@@ -87,6 +87,62 @@ describe.skipIf(missing && !required)('the native engine', () => {
     expect([...tf.add(x, 2).dataSync()]).toEqual([3, 4, 5, 6]);
   });
 
+  it('moves an argument in the middle of a call: what was written before it stays', async () => {
+    const a = tf.tensor1d([1, 2]);
+    await tf.setBackend('cpu');
+    const [b, c, d] = [tf.tensor1d([10, 20]), tf.tensor1d([5, 6]), tf.tensor1d([7, 8])];
+    const weights = tf.variable(tf.tensor2d([2, 0, 0, 2], [2, 2]));
+    const complex = tf.complex([1], [2]);
+    await tf.setBackend('torch');
+    expect([...tf.add(a, b).dataSync()]).toEqual([11, 22]);
+    expect([...tf.mul(0.5, c).dataSync()]).toEqual([2.5, 3]);
+    expect([...tf.concat([a, d]).dataSync()]).toEqual([1, 2, 7, 8]);
+    expect([...tf.matMul(tf.ones([1, 2]), weights).dataSync()]).toEqual([2, 2]);
+    expect([...tf.imag(complex).dataSync()]).toEqual([2]);
+    weights.dispose();
+  });
+
+  it('takes and returns thousands of tensors in one call, and says when they are too many', () => {
+    expect(tf.unstack(tf.zeros([20_000, 1]))).toHaveLength(20_000);
+    expect(tf.stack(Array.from({ length: 25_000 }, (_, i) => tf.scalar(i))).shape).toEqual([25_000]);
+    const before = state().tensors;
+    expect(() => tf.unstack(tf.zeros([400_000, 1]))).toThrow(/more results than one call can return/);
+    expect(state().tensors).toBeLessThanOrEqual(before + 1);
+  });
+
+  it('a part that is kept does not keep the whole, and shared memory is counted once', () => {
+    const before = state().bytes;
+    const part = tf.tidy(() => tf.slice(tf.ones([1000, 1000]), [0, 0], [1, 1]));
+    expect(state().bytes - before).toBeLessThan(1000);
+    const [one, all] = [tf.ones([1, 1]), tf.tile(tf.ones([1, 1]), [1000, 1000])];
+    expect(state().bytes - before).toBeLessThan(1000);
+    tf.dispose([part, one, all]);
+  });
+
+  it('running sums without the own value, whatever comes later', () => {
+    expect([...tf.cumsum(tf.tensor1d([1, 1e8, 2, Number.NaN]), 0, true).dataSync()]).toEqual([0, 1, 1e8, 1e8]);
+    expect([...tf.cumsum(tf.tensor1d([1, 1e8, 2, 3]), 0, true, true).dataSync()]).toEqual([100000008, 5, 3, 0]);
+  });
+
+  it('follows rounding modes and numeric padding of tfjs, with gradients', async () => {
+    const run = () =>
+      tf.tidy(() => {
+        const x = tf.reshape(tf.range(0, 50), [1, 5, 5, 2]) as tf.Tensor4D;
+        const filter = tf.reshape(tf.range(0, 6), [3, 1, 2, 1]) as tf.Tensor4D;
+        const pooled = tf.grad((t) => tf.sum(tf.square(tf.maxPool(t as tf.Tensor4D, 2, 2, 0, 'ceil'))))(x);
+        const convolved = tf.grads((t, f) => tf.sum(tf.square(tf.conv2d(t as tf.Tensor4D, f as tf.Tensor4D, 1, 1))))([
+          x,
+          filter,
+        ]);
+        return [pooled, ...convolved].map((t) => ({ shape: t.shape, values: [...t.dataSync()] }));
+      });
+    const ours = run();
+    await tf.setBackend('cpu');
+    const theirs = run();
+    await tf.setBackend('torch');
+    expect(ours).toEqual(theirs);
+  });
+
   it('counts references for identity and reshape, and copies nothing', () => {
     const x = tf.ones([64, 64]);
     const before = state();
@@ -172,6 +228,20 @@ describe.skipIf(missing && !required)('the native engine', () => {
     expect([...tf.real(tf.mul(c, c)).dataSync()]).toEqual([-7, -4]);
     expect(tf.tile(tf.reshape(tf.tensor(['a', 'b']), [2]), [2]).dataSync()).toEqual(['a', 'b', 'a', 'b']);
     expect([...fallbacks.keys()]).toEqual(expect.arrayContaining(['ComplexAbs', 'Multiply', 'Tile']));
+  });
+
+  it('leaves nothing on the cpu engine when a kernel there fails', () => {
+    const cpu = tf.findBackend('cpu');
+    const before = cpu.numDataIds();
+    const outside = () => tf.tidy(() => tf.gatherND(tf.ones([2, 2]), tf.tensor2d([9, 9], [1, 2], 'int32')));
+    expect(outside).toThrow();
+    expect(cpu.numDataIds()).toBe(before);
+  });
+
+  it('parts of complex numbers come and go without a trace', () => {
+    const before = { ...state(), ...tf.memory() };
+    tf.dispose(tf.tidy(() => tf.real(tf.complex(tf.tensor1d([1]), tf.tensor1d([2])))));
+    expect({ ...state(), ...tf.memory() }).toEqual(before);
   });
 
   it('answers for one device in a process', async () => {

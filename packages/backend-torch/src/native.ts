@@ -6,7 +6,7 @@ export interface Native {
   start(device: string, threads: number, input: Float64Array, output: Float64Array): string[];
   /** Runs kernel number `op` on the arguments in `input`; the number of results in `output`. */
   run(op: number): number;
-  /** A tensor of these values, its shape in `input`; returns its slot. */
+  /** A tensor of these values, its shape in `output`; returns its slot. */
   write(values: Float32Array | Int32Array | Uint8Array, rank: number, dtype: number): number;
   /** Copies a slot's values, in the order of its shape. */
   read(slot: number, into: Float32Array | Int32Array | Uint8Array): void;
@@ -24,11 +24,14 @@ export interface Native {
 }
 
 /** Numbers that one call may pass or return. */
-export const CAPACITY = 1 << 16;
+export const CAPACITY = 1 << 20;
 
 /** dtypes by their number in the addon. */
 export const DTYPES = ['float32', 'int32', 'bool'] as const;
 export type NativeDType = (typeof DTYPES)[number];
 
-export const arrayOf = (dtype: NativeDType, size: number) =>
-  dtype === 'float32' ? new Float32Array(size) : dtype === 'int32' ? new Int32Array(size) : new Uint8Array(size);
+/** An array of so many zeros, or of these values. */
+export function arrayOf(dtype: NativeDType, values: number | ArrayLike<number>) {
+  const Type = dtype === 'float32' ? Float32Array : dtype === 'int32' ? Int32Array : Uint8Array;
+  return new Type(values as ArrayLike<number>);
+}

@@ -25,9 +25,22 @@ export const convolution: Define = (call) => {
       .ints([info.dilationHeight, info.dilationWidth])
       .ints([top, bottom, left, right, ours ? 1 : 0]);
   };
-  /** libtorch rounds sizes down. */
-  const known = ({ dimRoundingMode, dataFormat }: Attributes) =>
-    (!dimRoundingMode || dimRoundingMode === 'floor') && (!dataFormat || dataFormat === 'NHWC');
+  /**
+   * Whether libtorch's output has the size that tfjs computed: it rounds down, and tfjs has rounding modes and a quirk
+   * with numeric padding of filters that are not square.
+   */
+  const fits = (info: Info, y: number[] = info.outShape) => {
+    const { top, bottom, left, right } = info.padInfo;
+    const size = (n: number, pad: number, filter: number, stride: number) =>
+      Math.floor((n + pad - filter) / stride) + 1;
+    return (
+      sameShape(info.outShape, y) &&
+      info.outHeight === size(info.inHeight, top + bottom, info.effectiveFilterHeight, info.strideHeight) &&
+      info.outWidth === size(info.inWidth, left + right, info.effectiveFilterWidth, info.strideWidth)
+    );
+  };
+  /** libtorch reads images as tfjs does by default. */
+  const known = ({ dataFormat }: Attributes) => !dataFormat || dataFormat === 'NHWC';
 
   const forward =
     (depthwise: boolean): TorchKernel =>
@@ -35,6 +48,7 @@ export const convolution: Define = (call) => {
       const activation = activationNumber(attrs.activation);
       if (!known(attrs) || activation < 0) return undefined;
       const info = infoOf(x!.shape, filter!.shape, attrs, depthwise);
+      if (!fits(info)) return undefined;
       call.begin().tensor(x!).tensor(filter!).flag(depthwise);
       window(info);
       return call
@@ -60,7 +74,7 @@ export const convolution: Define = (call) => {
     ({ inputs: { dy, filter }, attrs }) => {
       if (!known(attrs)) return undefined;
       const info = infoOf(attrs.inputShape, filter!.shape, attrs, depthwise);
-      if (!sameShape(info.outShape, dy!.shape)) return undefined;
+      if (!fits(info, dy!.shape)) return undefined;
       call.begin().tensor(dy!).tensor(filter!).flag(depthwise);
       window(info);
       return call.ints(attrs.inputShape).one(toInput);
@@ -69,8 +83,10 @@ export const convolution: Define = (call) => {
     (depthwise: boolean): TorchKernel =>
     ({ inputs: { x, dy }, attrs }) => {
       if (!known(attrs)) return undefined;
+      const info = infoOf(x!.shape, attrs.filterShape, attrs, depthwise);
+      if (!fits(info, dy!.shape)) return undefined;
       call.begin().tensor(x!).tensor(dy!).flag(depthwise);
-      window(infoOf(x!.shape, attrs.filterShape, attrs, depthwise));
+      window(info);
       return call.ints(attrs.filterShape).one(toFilter);
     };
 
@@ -84,6 +100,7 @@ export const convolution: Define = (call) => {
       const info = computePool2DInfo(x.shape as Shape4, filterSize, strides, 1, pad, dimRoundingMode);
       if (info.filterHeight === 1 && info.filterWidth === 1 && sameShape(info.inShape, info.outShape))
         return backend.shared(gradient ? inputs.dy! : x);
+      if (!fits(info, gradient ? inputs.dy!.shape : info.outShape)) return undefined;
       call.begin();
       if (gradient) call.tensor(inputs.dy!);
       call.tensor(x).ints([info.filterHeight, info.filterWidth]);

@@ -30,11 +30,15 @@ export function runOnCpu(name: string, { inputs, attrs, backend }: KernelCall): 
           Array.isArray(input) ? input.map(copied) : input && copied(input),
         ]),
       );
-  const result = kernelFunc({ inputs: given as never, attrs: attrs as never, backend: cpu });
-  const results = [result].flat();
-  const outputs = results.map((tensor) => fromCpu(tensor, cpu, backend));
-  for (const { dataId } of [...results, ...copies]) cpu.disposeData(dataId);
-  return Array.isArray(result) ? outputs : outputs[0]!;
+  try {
+    const result = kernelFunc({ inputs: given as never, attrs: attrs as never, backend: cpu });
+    const results = [result].flat();
+    const outputs = results.map((tensor) => fromCpu(tensor, cpu, backend));
+    copies.push(...(results as typeof copies));
+    return Array.isArray(result) ? outputs : outputs[0]!;
+  } finally {
+    for (const { dataId } of copies) cpu.disposeData(dataId);
+  }
 }
 
 function toCpu({ dataId, shape, dtype }: tf.TensorInfo, backend: TorchBackend, cpu: tf.KernelBackend): tf.TensorInfo {

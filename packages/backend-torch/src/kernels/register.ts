@@ -14,12 +14,12 @@ import type { Inputs, KernelCall, Kernels, TorchKernel } from './types';
 const ANY_DTYPE = new Set(['Identity', 'Reshape', 'ExpandDims']);
 
 const complex: Kernels = {
-  Complex: ({ inputs: { real, imag }, backend }) => backend.complex(backend.shared(real!), backend.shared(imag!)),
+  Complex: ({ inputs: { real, imag }, backend }) => backend.complex(backend.alias(real!), backend.alias(imag!)),
   Real: ({ inputs: { input }, backend }) => part(backend, input!, 'real'),
   Imag: ({ inputs: { input }, backend }) => part(backend, input!, 'imag'),
 };
 const part = (backend: KernelCall['backend'], { dataId, shape }: tf.TensorInfo, name: 'real' | 'imag') =>
-  backend.shared(backend.call.dataOf(dataId).parts![name], shape);
+  backend.alias({ ...backend.call.dataOf(dataId).parts![name], shape });
 
 /** Registers every kernel: libtorch's where there is one, else the cpu engine's. */
 export function registerKernels(call: Call): void {

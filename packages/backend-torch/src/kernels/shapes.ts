@@ -4,6 +4,9 @@ import type { Define } from './types';
 
 const { parseAxisParam, sizeFromShape, inferFromImplicitShape } = tf.util;
 
+/** What a typed array would hold: whole numbers wrap, NaN is 0. */
+const stored = (value: number, dtype: tf.DataType) => (dtype === 'int32' ? value | 0 : value);
+
 /** What moves values without computing. */
 export const shapes: Define = (call) => {
   const op = (name: string) => call.op(name);
@@ -20,9 +23,8 @@ export const shapes: Define = (call) => {
     op('MirrorPad'),
     op('Reverse'),
   ];
-  const [fill, range, linSpace, oneHot, gather, batchGather, scatterRows] = [
+  const [fill, linSpace, oneHot, gather, batchGather, scatterRows] = [
     op('Fill'),
-    op('Range'),
     op('LinSpace'),
     op('OneHot'),
     op('Gather'),
@@ -116,7 +118,7 @@ export const shapes: Define = (call) => {
     Tile: ({ inputs: { x }, attrs: { reps } }) => call.begin().tensor(x!).ints(reps).one(tile),
     PadV2: ({ inputs: { x }, attrs: { paddings, constantValue } }) => {
       const lastFirst = (paddings as [number, number][]).slice().reverse().flat();
-      return call.begin().tensor(x!).ints(lastFirst).number(constantValue).one(pad);
+      return call.begin().tensor(x!).ints(lastFirst).number(stored(constantValue, x!.dtype)).one(pad);
     },
     MirrorPad: ({ inputs: { x }, attrs: { paddings, mode } }) => {
       const both = paddings as [number, number][];
@@ -133,14 +135,14 @@ export const shapes: Define = (call) => {
 
     Fill: ({ attrs: { shape, value, dtype } }) => {
       const code = DTYPES.indexOf(dtype ?? tf.util.inferDtype(value));
-      return code < 0 ? undefined : call.begin().ints(shape).number(code).number(Number(value)).one(fill);
-    },
-    Range: ({ attrs: { start, stop, step, dtype } }) => {
-      const code = DTYPES.indexOf(dtype ?? 'float32');
-      const empty = start === stop || (start < stop && step < 0) || (stop < start && step > 1);
-      if (empty) return call.begin().ints([0]).number(code).number(0).one(fill);
-      const by = stop < start && step === 1 ? -1 : step;
-      return call.begin().number(start).number(stop).number(by).number(code).one(range);
+      return code < 0
+        ? undefined
+        : call
+            .begin()
+            .ints(shape)
+            .number(code)
+            .number(stored(Number(value), DTYPES[code]!))
+            .one(fill);
     },
     LinSpace: ({ attrs: { start, stop, num } }) => call.begin().number(start).number(stop).number(num).one(linSpace),
     OneHot: ({ inputs: { indices }, attrs: { depth, onValue, offValue, dtype } }) =>
@@ -148,8 +150,8 @@ export const shapes: Define = (call) => {
         .begin()
         .tensor(indices!)
         .number(depth)
-        .number(onValue)
-        .number(offValue)
+        .number(stored(onValue, dtype ?? 'int32'))
+        .number(stored(offValue, dtype ?? 'int32'))
         .number(DTYPES.indexOf(dtype ?? 'int32'))
         .one(oneHot),
 
