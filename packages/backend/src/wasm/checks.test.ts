@@ -19,4 +19,12 @@ describe('wasm refuses what is beyond the end', () => {
   it('slices', () => {
     expect(() => tf.slice(tf.ones([2, 2]), [0, 1], [2, 2])).toThrow(/slice/i);
   });
+
+  it('a kernel that fails on the cpu engine leaves nothing there', () => {
+    const cpu = tf.findBackend('cpu');
+    const before = cpu.numDataIds();
+    const [splits, index] = [tf.tensor1d([0, 2, 1], 'int32'), tf.scalar(0, 'int32')];
+    expect(() => tf.raggedGather([splits], tf.ones([3]), index, 1)).toThrow(/sorted/);
+    expect(cpu.numDataIds()).toBe(before);
+  });
 });

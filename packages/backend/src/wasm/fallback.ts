@@ -17,17 +17,32 @@ export function registerCpuFallbacks(): void {
       if (!said && tf.env().getBool('DEBUG')) console.warn(`wasm: ${kernelName} runs on the cpu engine`);
       said = true;
       const cpu = tf.findBackend('cpu');
-      // Kernels with any number of inputs (Einsum) get them as an array.
-      const copies = (
-        Array.isArray(inputs)
-          ? inputs.map((tensor) => copy(backend, cpu, tensor))
-          : Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, copy(backend, cpu, tensor)]))
-      ) as Record<string, tf.TensorInfo>;
-      const result = kernelFunc({ inputs: copies as never, attrs: attrs as never, backend: cpu });
-      const results = Array.isArray(result) ? result : [result];
-      const outputs = results.map((tensor) => copy(cpu, backend, tensor));
-      for (const tensor of [...results, ...Object.values(copies)]) cpu.disposeData(tensor.dataId);
-      return Array.isArray(result) ? outputs : outputs[0]!;
+      const copies: tf.TensorInfo[] = [];
+      const copied = (tensor: tf.TensorInfo) => {
+        // Some of the cpu engine's kernels ask for what only a tensor has.
+        const { shape } = tensor;
+        const extra = { rank: shape.length, size: tf.util.sizeFromShape(shape) };
+        copies.push(Object.assign(copy(backend, cpu, tensor), extra));
+        return copies.at(-1)!;
+      };
+      // Kernels with any number of inputs (Einsum) get them as an array, and one input can be a list (RaggedGather).
+      const given = Array.isArray(inputs)
+        ? inputs.map(copied)
+        : Object.fromEntries(
+            Object.entries(inputs).map(([name, input]) => [
+              name,
+              Array.isArray(input) ? input.map(copied) : copied(input),
+            ]),
+          );
+      try {
+        const result = kernelFunc({ inputs: given as never, attrs: attrs as never, backend: cpu });
+        const results = Array.isArray(result) ? result : [result];
+        const outputs = results.map((tensor) => copy(cpu, backend, tensor));
+        copies.push(...results);
+        return Array.isArray(result) ? outputs : outputs[0]!;
+      } finally {
+        for (const { dataId } of copies) cpu.disposeData(dataId);
+      }
     });
   }
 }
