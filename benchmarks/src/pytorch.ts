@@ -13,7 +13,7 @@ export class PyTorch {
     this.#answers = lines;
   }
 
-  /** Starts it; undefined where `python` has no torch. */
+  /** Starts it, and waits for its versions. Fails where `python` has no torch. */
   static async start(python: string, device: string): Promise<{ pytorch: PyTorch; version: string; threads: number }> {
     const script = fileURLToPath(new URL('../pytorch/cases.py', import.meta.url));
     const child = spawn(python, [script, device], { stdio: ['pipe', 'pipe', 'inherit'] }) as never;

@@ -6,12 +6,7 @@ import { CAPACITY, DTYPES, type Native, type NativeDType } from './native';
 // Instead of a slot: no tensor, or a rank-0 value that follows with its dtype.
 const [NOTHING, HOST_NUMBER] = [-1, -2];
 
-/**
- * Writes a kernel call's arguments for the addon and reads its results: one crossing for each call.
- *
- * @example
- * // call.begin().tensor(a).tensor(b).one(call.op('Add'))
- */
+/** Writes a kernel call's arguments for the addon and reads its results: `call.begin().tensor(a).tensor(b).one(op)`. */
 export class Call {
   readonly input = new Float64Array(CAPACITY);
   readonly output = new Float64Array(CAPACITY);

@@ -36,8 +36,9 @@ let registered: { call: Call; description: TorchDescription } | undefined;
  * @throws {TorchError} if the addon is not built or does not fit libtorch any more, if the device is not there, or if the
  *   engine runs on another device already.
  * @example
- * // const { device, version } = await registerTorch();
- * // await tf.setBackend('torch');
+ * // what it runs on, or why it does not: not built yet, libtorch gone, …
+ * const engine = await registerTorch().catch((error) => error.message);
+ * if (engine.device) await tf.setBackend('torch');
  */
 export async function registerTorch({ device, threads = 0, precision }: TorchOptions = {}): Promise<TorchDescription> {
   if (device && !/^(cpu|cuda(:\d+)?)$/.test(device))
