@@ -15,6 +15,8 @@
 #include "linear.h"
 #include "convolution.h"
 #include "fused.h"
+#include "optimiser.h"
+#include "contrastive.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>

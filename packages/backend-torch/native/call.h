@@ -5,6 +5,8 @@
 #include <c10/core/InferenceMode.h>
 
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <stdexcept>
@@ -77,6 +79,15 @@ class Slots {
 };
 
 inline thread_local Slots slots;
+
+/// Where there is a loop of ours it runs on the CPU; other devices, and MEDALIGN_TORCH_LOOPS=0, compose libtorch's operators.
+inline bool ownLoops() {
+  static const bool wanted = [] {
+    const char* value = std::getenv("MEDALIGN_TORCH_LOOPS");
+    return value == nullptr || std::strcmp(value, "0") != 0;
+  }();
+  return wanted && device.is_cpu();
+}
 
 /// A value that may have stayed on the host (rank 0), where the device's is needed.
 inline Tensor onDevice(const Tensor& tensor) { return tensor.device() == device ? tensor : tensor.to(device); }

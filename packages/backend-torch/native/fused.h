@@ -119,7 +119,7 @@ OP(Dropout) {
   const auto key = static_cast<uint32_t>(c.number());
   const double threshold = rate * 4294967296.0;
   const auto kept = static_cast<float>(1 / (1 - rate));
-  if (device.is_cpu()) {
+  if (ownLoops()) {
     const Tensor y = at::empty_like(x);
     const float* from = x.data_ptr<float>();
     float* to = y.data_ptr<float>();
@@ -132,40 +132,6 @@ OP(Dropout) {
   const Tensor index = at::arange(x.numel(), x.options().dtype(at::kLong)).view(x.sizes());
   const Tensor value = mixed(at::bitwise_and(at::add(mixed(index), static_cast<int64_t>(key)), int64_t{0xffffffff}));
   c.put(at::mul(x, at::mul(at::ge(value, threshold).to(at::kFloat), kept)));
-}
-
-struct AdamNumbers {
-  double stepSize, beta1, beta2, epsilon, penalty, shrink;
-  explicit AdamNumbers(Call& c)
-      : stepSize(c.number()), beta1(c.number()), beta2(c.number()), epsilon(c.number()), penalty(c.number()), shrink(c.number()) {}
-};
-OP(Adam) {
-  const Tensor w = c.tensor().contiguous(), g = c.tensor().contiguous(), m = c.tensor().contiguous(), v = c.tensor().contiguous();
-  const AdamNumbers n(c);
-  if (device.is_cpu()) {
-    const Tensor w2 = at::empty_like(w), m2 = at::empty_like(m), v2 = at::empty_like(v);
-    const float *wi = w.data_ptr<float>(), *gi = g.data_ptr<float>(), *mi = m.data_ptr<float>(), *vi = v.data_ptr<float>();
-    float *wo = w2.data_ptr<float>(), *mo = m2.data_ptr<float>(), *vo = v2.data_ptr<float>();
-    const float b1 = n.beta1, a1 = 1 - n.beta1, b2 = n.beta2, a2 = 1 - n.beta2;
-    const float step = n.stepSize, epsilon = n.epsilon, penalty = n.penalty, shrink = n.shrink;
-    at::parallel_for(0, w.numel(), 32768, [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const float slope = gi[i] + penalty * wi[i];
-        mo[i] = b1 * mi[i] + a1 * slope;
-        vo[i] = b2 * vi[i] + a2 * slope * slope;
-        wo[i] = shrink * wi[i] - step * mo[i] / (std::sqrt(vo[i]) + epsilon);
-      }
-    });
-    c.put(w2);
-    c.put(m2);
-    return c.put(v2);
-  }
-  const Tensor slope = n.penalty != 0 ? at::add(g, w, n.penalty) : g;
-  const Tensor m2 = at::add(at::mul(m, n.beta1), slope, 1 - n.beta1);
-  const Tensor v2 = at::mul(v, n.beta2).addcmul_(slope, slope, 1 - n.beta2);
-  c.put(at::addcdiv(n.shrink == 1 ? w : at::mul(w, n.shrink), m2, at::add(at::sqrt(v2), n.epsilon), -n.stepSize));
-  c.put(m2);
-  c.put(v2);
 }
 
 }  // namespace medalign

@@ -96,6 +96,12 @@ export class Call {
     return this;
   }
 
+  /** How many of the addon's tensors lie in this one's memory, 0 if others than its holder may look at it. */
+  users({ dataId }: tf.TensorInfo): number {
+    const data = this.dataOf(dataId);
+    return data.refCount === 1 && data.slot >= 0 ? 1 + (data.views?.length ?? 0) : 0;
+  }
+
   /** Runs a kernel; its results belong to the caller. */
   run(op: number): tf.TensorInfo[] {
     const { output } = this;

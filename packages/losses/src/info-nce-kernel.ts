@@ -39,7 +39,32 @@ const onlyPositives = (z: tf.Tensor, isPositive: tf.Tensor) => tf.where(isPositi
 /** Everything the value and the gradient need besides u, v, τ: totals per row `[n, 1]` and per column `[1, m]`. */
 type Totals = { row: tf.Tensor; rowPositive: tf.Tensor; column: tf.Tensor; columnPositive: tf.Tensor };
 
+/**
+ * What an engine may do in one call when row i matches row i (n = m), named like the kernels of @medalign/ops:
+ *
+ * | kernel | inputs | attributes | outputs |
+ * |---|---|---|---|
+ * | `MedalignInfoNce` | a [n,d] = u/τ, b [m,d] | columns, chunkSize | log Σ exp of a bᵀ per row [n,1] and, if columns, per column [1,m]; the diagonal [n,1] |
+ * | `MedalignInfoNceGrad` | a, b, row, column, f [n,1], g [1,m] | columns, chunkSize | W b and Wᵀ a, W = f exp(a bᵀ − row) + g exp(a bᵀ − column) |
+ *
+ * No more than `chunkSize` rows of a bᵀ exist at a time. An engine has both kernels or none.
+ */
+function streamed(name: 'MedalignInfoNce' | 'MedalignInfoNceGrad', inputs: tf.NamedTensorMap, attributes: object) {
+  if (!tf.getKernel(name, tf.getBackend())) return undefined;
+  return tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap) as unknown as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+  ];
+}
+
 function totals(u: tf.Tensor, v: tf.Tensor, { isPositive, weights, chunkSize }: Settings): Totals {
+  const columns = weights.backward !== 0;
+  const fast = isPositive ? undefined : streamed('MedalignInfoNce', { a: u, b: v }, { columns, chunkSize });
+  if (fast) {
+    const [row, column, rowPositive] = fast;
+    return { row, rowPositive, column, columnPositive: tf.reshape(rowPositive, [1, v.shape[0]!]) };
+  }
   const sizes = blockSizes(u.shape[0]!, chunkSize);
   const rows: tf.Tensor[] = [];
   const rowPositives: tf.Tensor[] = [];
@@ -131,6 +156,35 @@ export function infoNceOfUnitRows(u: tf.Tensor, v: tf.Tensor, temperature: tf.Sc
     const f = weigh(1, n, weights.forward, [n, 1]);
     const g = weigh(0, m, weights.backward, [1, m]);
     const logits = scaled(a, t);
+    const columns = weights.backward !== 0;
+    const inputs = { a: logits, b, row, column, f, g };
+    const fast = on ? undefined : streamed('MedalignInfoNceGrad', inputs, { columns, chunkSize });
+    const sums: tf.Tensor[] = fast ?? blocks(logits, { b, row, rowPositive, column, columnPositive, f, g, on });
+    let [da, db] = [tf.div(sums[0]!, t), sums[1]!];
+    if (!on) {
+      // the positives are the diagonal: subtract it as rows, not as an n × n matrix
+      const diagonal = tf.add(f, tf.reshape(g, [n, 1]));
+      da = tf.sub(da, tf.div(tf.mul(diagonal, b), t));
+      db = tf.sub(db, tf.mul(diagonal, logits));
+    }
+    const dt = tf.neg(tf.div(tf.sum(tf.mul(da, a)), t));
+    return [da, db, dt];
+  }
+
+  /** dL/dz · b and (dL/dz)ᵀ · a, but for the diagonal when the positives lie there. */
+  function blocks(
+    logits: tf.Tensor,
+    {
+      b,
+      row,
+      rowPositive,
+      column,
+      columnPositive,
+      f,
+      g,
+      on,
+    }: Totals & { b: tf.Tensor; f: tf.Tensor; g: tf.Tensor; on: tf.Tensor | undefined },
+  ): [tf.Tensor, tf.Tensor] {
     let db: tf.Tensor | undefined;
     const parts = blockSizes(n, chunkSize).map((size, k) => {
       const start = k * chunkSize;
@@ -156,14 +210,6 @@ export function infoNceOfUnitRows(u: tf.Tensor, v: tf.Tensor, temperature: tf.Sc
       db = dbNext;
       return part!;
     });
-    let da = tf.div(tf.concat(parts, 0), t);
-    if (!on) {
-      // the positives are the diagonal: subtract it as rows, not as an n × n matrix
-      const diagonal = tf.add(f, tf.reshape(g, [n, 1]));
-      da = tf.sub(da, tf.div(tf.mul(diagonal, b), t));
-      db = tf.sub(db!, tf.mul(diagonal, logits));
-    }
-    const dt = tf.neg(tf.div(tf.sum(tf.mul(da, a)), t));
-    return [da, db!, dt];
+    return [tf.concat(parts, 0), db!];
   }
 }

@@ -1,8 +1,9 @@
-export { type AdamStepOptions, adamStep } from './adam-step';
+export { type AdamParameter, type AdamStepOptions, adamStep } from './adam-step';
 export { attentionWeights, scaledDotProductAttention } from './attention';
 export { batchNormInference, batchNormTraining } from './batch-norm';
 export { dropout } from './dropout';
 export { gelu } from './gelu';
+export { globalNormClip } from './global-norm-clip';
 export type { MedalignKernel } from './kernel';
 export { layerNorm } from './layer-norm';
 export { linear } from './linear';

@@ -19,7 +19,8 @@ import * as tf from '@tensorflow/tfjs-core';
  * | `MedalignDropout` | x | rate, key (uint32, see `seededUniform`) | y |
  * | `MedalignScatterRows` | rows [n,d], ids int32 [n] | count | sums [count,d]; ids outside 0…count−1 are dropped |
  * | `MedalignGatherRows` | rows [n,d], ids int32 [m] | — | [m,d]; ids outside 0…n−1 give a row of zeros |
- * | `MedalignAdam` | weight, gradient, mean, square, one shape | stepSize, beta1, beta2, epsilon, penalty, shrink | weight, mean, square |
+ * | `MedalignAdam` | a list: weight, gradient, mean, square of each parameter | stepSize, beta1, beta2, epsilon, penalty, shrink, inPlace | a list: weight, mean, square of each |
+ * | `MedalignClipByGlobalNorm` | a list | maxNorm | norm [], then each of the list |
  *
  * `state` is whatever the engine's own gradient kernel wants back; an engine registers both kernels of a pair or none.
  */
@@ -36,17 +37,18 @@ export type MedalignKernel =
   | 'MedalignDropout'
   | 'MedalignScatterRows'
   | 'MedalignGatherRows'
-  | 'MedalignAdam';
+  | 'MedalignAdam'
+  | 'MedalignClipByGlobalNorm';
 
 /** Runs the active engine's kernel of this name, or the composite when it has none. Outputs are always a list. */
 export function runKernel(
   name: MedalignKernel,
-  inputs: tf.NamedTensorMap,
+  inputs: tf.NamedTensorMap | tf.Tensor[],
   attributes: tf.NamedAttrMap,
   composite: () => tf.Tensor[],
 ): tf.Tensor[] {
   if (!tf.getKernel(name, tf.getBackend())) return composite();
-  const outputs = tf.engine().runKernel(name, inputs, attributes) as tf.Tensor | tf.Tensor[];
+  const outputs = tf.engine().runKernel(name, inputs as tf.NamedTensorMap, attributes) as tf.Tensor | tf.Tensor[];
   return Array.isArray(outputs) ? outputs : [outputs];
 }
 

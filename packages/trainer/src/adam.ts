@@ -1,4 +1,4 @@
-import { adamStep } from '@medalign/ops';
+import { type AdamStepOptions, adamStep } from '@medalign/ops';
 import { checkNumber, OptionError, ShapeError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
 import type { NamedGradients, NamedParameters } from './gradients';
@@ -83,30 +83,48 @@ export class Adam {
    */
   step(gradients: NamedGradients): void {
     checkNamesAndShapes('Adam', this.#parameters, gradients);
-    const { beta1, beta2, epsilon, decoupled } = this.#options;
     tf.tidy(() => {
-      for (const [name, gradient] of gradients) {
-        const w = this.#parameters.get(name)!;
-        const before = this.#moments.get(name);
-        const steps = (before?.steps ?? 0) + 1;
-        const decay = this.#weightDecay(name);
-        const correction = Math.sqrt(1 - beta2 ** steps);
-        const stepSize = (this.learningRate * correction) / (1 - beta1 ** steps);
-
-        const { weight, mean, square } = adamStep(w, gradient, before?.mean ?? zeros(w), before?.square ?? zeros(w), {
-          stepSize,
-          beta1,
-          beta2,
-          epsilon: epsilon * correction,
-          penalty: decoupled ? 0 : decay,
-          shrink: decoupled ? 1 - this.learningRate * decay : 1,
-        });
-        w.assign(weight);
-
-        this.#moments.set(name, { mean: tf.keep(mean), square: tf.keep(square), steps });
-        if (before) tf.dispose([before.mean, before.square]);
+      // parameters whose numbers are the same move in one call
+      const groups = new Map<string, { numbers: AdamStepOptions; names: string[] }>();
+      for (const name of gradients.keys()) {
+        const numbers = this.#numbers(name, (this.#moments.get(name)?.steps ?? 0) + 1);
+        const key = Object.values(numbers).join();
+        if (!groups.has(key)) groups.set(key, { numbers, names: [] });
+        groups.get(key)!.names.push(name);
       }
+      for (const { numbers, names } of groups.values()) this.#move(names, gradients, numbers);
     });
+  }
+
+  /** Step `steps` of one parameter, with both bias corrections in it. */
+  #numbers(name: string, steps: number): AdamStepOptions {
+    const { beta1, beta2, epsilon, decoupled } = this.#options;
+    const decay = this.#weightDecay(name);
+    const correction = Math.sqrt(1 - beta2 ** steps);
+    return {
+      stepSize: (this.learningRate * correction) / (1 - beta1 ** steps),
+      beta1,
+      beta2,
+      epsilon: epsilon * correction,
+      penalty: decoupled ? 0 : decay,
+      shrink: decoupled ? 1 - this.learningRate * decay : 1,
+      inPlace: true,
+    };
+  }
+
+  #move(names: string[], gradients: NamedGradients, numbers: AdamStepOptions): void {
+    const before = names.map((name) => this.#moments.get(name));
+    const parameters = names.map((name, i) => {
+      const weight = this.#parameters.get(name)!;
+      const { mean = zeros(weight), square = zeros(weight) } = before[i] ?? {};
+      return { weight, gradient: gradients.get(name)!, mean, square };
+    });
+    for (const [i, { weight, mean, square }] of adamStep(parameters, numbers).entries()) {
+      const name = names[i]!;
+      this.#parameters.get(name)!.assign(weight);
+      this.#moments.set(name, { mean: tf.keep(mean), square: tf.keep(square), steps: (before[i]?.steps ?? 0) + 1 });
+      if (before[i]) tf.dispose([before[i].mean, before[i].square]);
+    }
   }
 
   /**

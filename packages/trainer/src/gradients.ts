@@ -1,3 +1,4 @@
+import { globalNormClip } from '@medalign/ops';
 import { checkGradients } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -105,14 +106,8 @@ export function clipByGlobalNorm(
 ): { gradients: NamedGradients; norm: tf.Scalar } {
   if (!(maxNorm > 0)) throw new Error(`clipByGlobalNorm: maxNorm must be > 0, got ${maxNorm}`);
   if (gradients.size === 0) throw new Error('clipByGlobalNorm: no gradients were given');
-  const [norm, ...clipped] = tf.tidy(() => {
-    const squares = [...gradients.values()].map((g) => tf.sum(tf.square(g)));
-    const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
-    if (maxNorm === Number.POSITIVE_INFINITY) return [norm, ...[...gradients.values()].map((g) => tf.clone(g))];
-    const scale = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
-    return [norm, ...[...gradients.values()].map((g) => tf.mul(g, scale))];
-  });
-  return { norm: norm as tf.Scalar, gradients: new Map([...gradients.keys()].map((name, i) => [name, clipped[i]!])) };
+  const { clipped, norm } = globalNormClip([...gradients.values()], { maxNorm });
+  return { norm, gradients: new Map([...gradients.keys()].map((name, i) => [name, clipped[i]!])) };
 }
 
 /**

@@ -67,6 +67,8 @@ function arguments_({ folder, lib, version, cuda, cxx11Abi }: Libtorch, output: 
   return [
     `-std=c++${version.startsWith('1.') ? 17 : 20}`,
     '-O3',
+    '-fno-math-errno', // a square root in a loop is then an instruction
+    '-fopenmp-simd',
     '-fPIC',
     '-shared',
     '-fvisibility=hidden',

@@ -13,12 +13,11 @@ export const fused: Define = (call) => {
     op('Attention'),
     op('AttentionGrad'),
   ];
-  const [crossEntropy, dropout, scatterRows, gatherRows, adam, fusedBatchNorm] = [
+  const [crossEntropy, dropout, scatterRows, gatherRows, fusedBatchNorm] = [
     op('SoftmaxCrossEntropy'),
     op('Dropout'),
     op('ScatterRows'),
     op('GatherRows'),
-    op('Adam'),
     op('FusedBatchNorm'),
   ];
   return {
@@ -71,12 +70,6 @@ export const fused: Define = (call) => {
     MedalignScatterRows: ({ inputs: { rows, ids }, attrs: { count } }) =>
       call.begin().tensor(rows!).tensor(ids!).number(count).run(scatterRows),
     MedalignGatherRows: ({ inputs: { rows, ids } }) => call.begin().tensor(rows!).tensor(ids!).run(gatherRows),
-    MedalignAdam: ({ inputs: { weight, gradient, mean, square }, attrs }) => {
-      const { stepSize, beta1, beta2, epsilon, penalty, shrink } = attrs;
-      call.begin().tensor(weight!).tensor(gradient!).tensor(mean!).tensor(square!);
-      for (const value of [stepSize, beta1, beta2, epsilon, penalty, shrink]) call.number(value);
-      return call.run(adam);
-    },
     FusedBatchNorm: ({ inputs: { x, mean, variance, offset, scale }, attrs: { varianceEpsilon } }) =>
       call
         .begin()

@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Call } from '../call';
 import { TorchError } from '../error';
+import { contrastive } from './contrastive';
 import { convolution } from './convolution';
 import { elementWise } from './element-wise';
 import { runOnCpu } from './fallback';
 import { fused } from './fused';
 import { linear } from './linear';
+import { optimiser } from './optimiser';
 import { reductions } from './reductions';
 import { shapes } from './shapes';
 import type { Inputs, KernelCall, Kernels, TorchKernel } from './types';
@@ -30,6 +32,8 @@ export function registerKernels(call: Call): void {
     ...linear(call),
     ...convolution(call),
     ...fused(call),
+    ...optimiser(call),
+    ...contrastive(call),
   };
   const names = new Set([
     ...tf.getKernelsForBackend('cpu').map(({ kernelName }) => kernelName),
@@ -53,8 +57,10 @@ function guarded(name: string, kernel: TorchKernel): TorchKernel {
       return kernel(given) ?? runOnCpu(name, given);
     } catch (error) {
       if ((error as { code?: string }).code !== 'MEDALIGN_TORCH') throw error;
-      const shapes = Object.values(given.inputs).map((tensor) => (tensor ? `[${tensor.shape}]` : '–'));
-      throw new TorchError(`${name} of ${shapes.join(', ')}: ${(error as Error).message}`, undefined, { cause: error });
+      const all = Object.values(given.inputs);
+      const shapes = all.slice(0, 8).map((tensor) => (tensor ? `[${tensor.shape}]` : '–'));
+      const inputs = shapes.join(', ') + (all.length > 8 ? `, … (${all.length} inputs)` : '');
+      throw new TorchError(`${name} of ${inputs}: ${(error as Error).message}`, undefined, { cause: error });
     }
   };
 }
