@@ -1,10 +1,11 @@
 import { infoNce } from '@medalign/losses';
-import { adamStep, layerNorm, scaledDotProductAttention } from '@medalign/ops';
+import { adamStep, globalNormClip, layerNorm, scaledDotProductAttention } from '@medalign/ops';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Case as Named } from './measure';
+import { planLocalLoss } from './plan-local-loss';
 
-/** Something to be timed; pytorch/cases.py has the same under the same name. */
-export interface Case {
-  name: string;
+/** One of ours; pytorch/cases.py has the same under the same name. */
+interface Case extends Named {
   /** Makes the inputs and returns one iteration. */
   make(): () => void;
 }
@@ -52,10 +53,22 @@ function bertShapes(): number[][] {
 
 const infoNceOf = (n: number): Case => ({
   name: `InfoNCE ${n} × 512, forward and backward`,
+  memory: n >= 16384,
   make: () => {
     const [a, b] = [normal(n, 512), normal(n, 512)];
     const gradients = tf.grads((x, y) => infoNce(x as tf.Tensor2D, y as tf.Tensor2D, { temperature: 0.07 }));
     return () => tf.dispose(gradients([a, b]));
+  },
+});
+
+/** The paper's size: 48 reports of 97 words on a grid of 7 × 7 or 14 × 14. `form` is how PyTorch computes it. */
+const localLossOf = (pixels: number, form: string): Case => ({
+  name: `PLAN local loss 48 × 97 × ${pixels} × 768, forward and backward (PyTorch: ${form})`,
+  memory: true,
+  make: () => {
+    const inputs = [normal(48, 97, 768), normal(48, pixels, 768), normal(768, 768)];
+    const gradients = tf.grads(planLocalLoss);
+    return () => tf.dispose(gradients(inputs));
   },
 });
 
@@ -87,22 +100,40 @@ export const cases: Case[] = [
   ),
   infoNceOf(1024),
   infoNceOf(4096),
-  {
-    name: 'AdamW over the parameters of BERT-base',
+  infoNceOf(16384),
+  ...[49, 196].flatMap((pixels) => ['factored', 'literal'].map((form) => localLossOf(pixels, form))),
+  ...['default', 'fused'].map((form) => ({
+    name: `AdamW over the parameters of BERT-base (PyTorch: ${form})`,
     make: () => {
-      const parameters = bertShapes().map((shape) => ({
-        weight: tf.ones(shape) as tf.Tensor,
-        gradient: tf.fill(shape, 0.01),
-        mean: tf.zeros(shape) as tf.Tensor,
-        square: tf.zeros(shape) as tf.Tensor,
-      }));
-      const options = { stepSize: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, shrink: 1 - 1e-6 };
+      const make = (value: number) => bertShapes().map((shape) => tf.fill(shape, value) as tf.Tensor);
+      const gradients = make(0.01);
+      let state = { weights: make(1), means: make(0), squares: make(0) };
+      const options = { stepSize: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, shrink: 1 - 1e-6, inPlace: true };
       return () => {
-        for (const p of parameters) {
-          const next = adamStep(p.weight, p.gradient, p.mean, p.square, options);
-          tf.dispose([p.weight, p.mean, p.square]);
-          Object.assign(p, next);
-        }
+        const { weights, means, squares } = state;
+        const parameters = weights.map((weight, i) => ({
+          weight,
+          gradient: gradients[i]!,
+          mean: means[i]!,
+          square: squares[i]!,
+        }));
+        const next = adamStep(parameters, options);
+        tf.dispose(state);
+        state = {
+          weights: next.map((p) => p.weight),
+          means: next.map((p) => p.mean),
+          squares: next.map((p) => p.square),
+        };
+      };
+    },
+  })),
+  {
+    name: 'clipping by the global norm, the gradients of BERT-base',
+    make: () => {
+      const gradients = bertShapes().map((shape) => tf.fill(shape, 0.01));
+      return () => {
+        const { clipped, norm } = globalNormClip(gradients, { maxNorm: 1 });
+        tf.dispose([norm, ...clipped]);
       };
     },
   },

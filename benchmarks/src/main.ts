@@ -1,21 +1,31 @@
 // Side by side with PyTorch in one run: npm run bench -- --json
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { useBackend } from '@medalign/backend';
-import * as tf from '@tensorflow/tfjs-core';
 import { cases } from './cases';
-import { PyTorch } from './pytorch';
+import { Column } from './column';
+import { type Case, measureMemory, measureTime, type Result } from './measure';
 
-const USAGE = `Usage: npm run bench -- [--json] [--backend torch] [--python python3] [--rounds 15] [--filter text]
+const USAGE = `Usage: npm run bench -- [options]
 
-Times every case on one of our engines and in PyTorch, in turns, and prints medians and their ratio (ours / PyTorch).
+Times every case on our engine and in PyTorch, in turns, and prints medians and their ratio (ours / PyTorch).
+
+  --backend torch     the engine compared with PyTorch
+  --engines wasm,cpu  engines that get a column too; none by default
+  --python python3    the Python that has PyTorch
+  --rounds 15         measurements of each; fewer where one takes seconds
+  --filter text       only cases with this in their name
+  --json              the results as JSON on stdout
+  --out file          the same into a file
 `;
 
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
+    out: { type: 'string' },
     backend: { type: 'string', default: 'torch' },
+    engines: { type: 'string', default: '' },
     python: { type: 'string', default: 'python3' },
     rounds: { type: 'string', default: '15' },
     filter: { type: 'string', default: '' },
@@ -23,78 +33,47 @@ const { values } = parseArgs({
   },
 });
 
-interface Result {
-  name: string;
-  unit: 'ms';
-  /** Medians over rounds of the time of one iteration. */
-  ours: number;
-  pytorch: number;
-  ratio: number;
-  iterations: number;
-  rounds: number;
-}
-
-const median = (list: number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
-const digits = (value: number) => Number(value.toPrecision(4));
-
-/** At least this long for one measurement, so that a clock's and a scheduler's grain do not show. */
-const LEAST_SECONDS = 0.05;
-
-function seconds(iteration: () => void, iterations: number): number {
-  const start = performance.now();
-  for (let i = 0; i < iterations; i++) iteration();
-  return (performance.now() - start) / 1000;
-}
-
-async function compare({ name, make }: (typeof cases)[number], pytorch: PyTorch, rounds: number): Promise<Result> {
-  const before = tf.memory().numTensors;
-  tf.engine().startScope();
-  const iteration = make();
-  await pytorch.prepare(name);
-  let iterations = 1;
-  while (seconds(iteration, iterations) < LEAST_SECONDS) iterations *= 2;
-  await pytorch.seconds(iterations);
-  const [ours, theirs]: [number[], number[]] = [[], []];
-  for (let round = 0; round < rounds; round++) {
-    ours.push(seconds(iteration, iterations) / iterations);
-    theirs.push((await pytorch.seconds(iterations)) / iterations);
-  }
-  tf.engine().endScope();
-  if (tf.memory().numTensors !== before) throw new Error(`${name} left tensors behind`);
-  return {
-    name,
-    unit: 'ms',
-    ours: digits(median(ours) * 1000),
-    pytorch: digits(median(theirs) * 1000),
-    ratio: digits(median(ours) / median(theirs)),
-    iterations,
-    rounds,
-  };
-}
-
 async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(USAGE);
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1)
     throw new Error(`--rounds: expected a whole number, got ${values.rounds}`);
-  const chosen = cases.filter(({ name }) => name.includes(values.filter));
+  const chosen: Case[] = cases.filter(({ name }) => name.includes(values.filter));
   if (chosen.length === 0) throw new Error(`--filter: no case has '${values.filter}' in its name`);
-  const engine = await useBackend(values.backend);
-  const { pytorch, version, threads } = await PyTorch.start(values.python, engine.device);
+
+  const ours = await Column.ours(values.backend);
+  const pytorch = await Column.pytorch(values.python, ours.versions.device);
+  const others: Column[] = [];
+  for (const name of values.engines.split(',').filter(Boolean)) others.push(await Column.ours(name));
   const results: Result[] = [];
-  for (const item of chosen) {
-    const result = await compare(item, pytorch, rounds);
-    results.push(result);
-    const { name, ours, pytorch: theirs, ratio } = result;
-    process.stderr.write(`${name.padEnd(52)} ${ours} ms   PyTorch ${theirs} ms   ratio ${ratio}\n`);
+  for (const { name, memory } of chosen) {
+    results.push(print(await measureTime(name, { ours, pytorch, others, rounds })));
+    if (!memory) continue;
+    const fresh = {
+      ours: () => Column.ours(values.backend),
+      pytorch: () => Column.pytorch(values.python, ours.versions.device),
+    };
+    results.push(print(await measureMemory(name, fresh)));
   }
-  pytorch.stop();
+  for (const column of [ours, pytorch, ...others]) column.stop();
+
+  const versions = Object.fromEntries([ours, pytorch, ...others].map((column) => [column.name, column.versions]));
   const report = {
     machine: { cpu: os.cpus()[0]?.model, cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 2 ** 30) },
-    versions: { node: process.version, engine, pytorch: version, threads, commit: commit() },
+    versions: { node: process.version, ...versions, commit: commit() },
+    measured: new Date().toISOString().slice(0, 10),
     results,
   };
-  if (values.json) process.stdout.write(`${JSON.stringify(report, null, 1)}\n`);
+  const text = `${JSON.stringify(report, null, 1)}\n`;
+  if (values.out) writeFileSync(values.out, text);
+  if (values.json) process.stdout.write(text);
+}
+
+function print(result: Result): Result {
+  const { name, unit, ours, pytorch, ratio, others } = result;
+  const rest = Object.entries(others ?? {}).map(([engine, value]) => `   ${engine} ${value}`);
+  process.stderr.write(`${name.padEnd(62)} ${ours} ${unit}   PyTorch ${pytorch}   ratio ${ratio}${rest.join('')}\n`);
+  return result;
 }
 
 function commit(): string {
