@@ -44,7 +44,7 @@ export async function ablate({
   if (seedList.length === 0 || !seedList.every(Number.isInteger))
     throw new ConfigError(`--seeds: expected whole numbers such as 0,1,2, got ${seeds}`);
   const chosen = chooseSettings(wanted, smoke);
-  const engine = await useBackend(backend as 'auto');
+  const engine = await useBackend(backend as 'auto', { precision: config.precision });
   const data = await PlanData.load(config);
   if (!data.split.test.some((sample) => sample.findings?.length))
     throw new ConfigError(`--ablate: ${data.dataset.name} has no phrase boxes to read grounding on`);

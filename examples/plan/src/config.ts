@@ -39,6 +39,8 @@ export const alignmentSchema = z.strictObject({
 /** The checked configuration of the example. Every key has a default; an unknown key is an error. */
 export const configSchema = z.strictObject({
   seed: z.number().int().min(0).default(0),
+  /** What the torch engine may compute products, convolutions and attention in: float32, TF32 or bfloat16. */
+  precision: z.enum(['highest', 'high', 'medium']).default('highest'),
   recipe: z.enum(['grounded', 'paper', 'global']).default('grounded'),
   data: z
     .strictObject({

@@ -27,7 +27,7 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 /** Train, evaluate, report: the main job of the example. */
 export async function run({ config, backend, out, resume, overwrite, json, signal }: RunOptions): Promise<void> {
   // ── Engine, data, run folder ────────────────────────────────────────────────────────────────────────────────────
-  const engine = await useBackend(backend as 'auto');
+  const engine = await useBackend(backend as 'auto', { precision: config.precision });
   const alignment = resolveAlignment(config);
   const data = await PlanData.load(config);
   const { train: training, validation, test } = data.split;

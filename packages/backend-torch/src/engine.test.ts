@@ -218,6 +218,20 @@ describe.skipIf(missing && !required)('the native engine', () => {
     expect(error(tf.matMul(a, b))).toBeGreaterThan(1e-6);
     expect(error(tf.matMul(a, b))).toBeLessThan(2 ** -7);
     expect([...tf.add(a, b).dataSync()]).toEqual([...a.dataSync()].map((x, i) => Math.fround(x + b.dataSync()[i]!)));
+    const image = tf.randomUniform<tf.Rank.R4>([2, 9, 9, 8], 1, 2, 'float32', 3);
+    const filter = tf.randomUniform<tf.Rank.R4>([3, 3, 8, 4], 1, 2, 'float32', 4);
+    const conv = tf.grads((x, f) => tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, 1, 'same'));
+    const [mediumX, mediumF] = conv([image, filter]);
+    setPrecision('highest');
+    const [exactX, exactF] = conv([image, filter]);
+    for (const [medium, exact] of [
+      [mediumX!, exactX!],
+      [mediumF!, exactF!],
+    ] as const) {
+      const worst = tf.max(tf.abs(tf.div(tf.sub(medium, exact), exact))).dataSync()[0]!;
+      expect(worst).toBeGreaterThan(1e-6);
+      expect(worst).toBeLessThan(2 ** -7);
+    }
     expect(() => setPrecision('low' as never)).toThrow(/precision: expected highest, high, medium, got 'low'/);
   });
 

@@ -2,6 +2,6 @@ import './gradients';
 
 export { EngineError } from './engines/error';
 export type { TorchEngine } from './engines/torch';
-export type { Engine, EngineName, UseBackendOptions } from './engines/types';
+export type { Engine, EngineName, Precision, UseBackendOptions } from './engines/types';
 export { registerGradients } from './gradients/register';
 export { useBackend } from './use-backend';

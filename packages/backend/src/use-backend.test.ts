@@ -93,7 +93,7 @@ describe('useBackend', () => {
   const torch = (body: string) => ({
     'package.json':
       '{ "name": "@medalign/backend-torch", "type": "module", "exports": { "import": "./index.js", "default": "./index.js" } }',
-    'index.js': `export const registerTorch = async ({ device = 'any' }) => { ${body} };`,
+    'index.js': `export const registerTorch = async ({ device = 'any', precision }) => { ${body} };`,
   });
 
   it('uses @medalign/backend-torch from the program, on the device it has', async () => {
@@ -109,6 +109,18 @@ describe('useBackend', () => {
     expect(await useBackend('torch')).toMatchObject({ name: 'torch' });
     await useBackend('cpu');
     vi.restoreAllMocks();
+  });
+
+  it('hands the precision on, and refuses a word that is none', async () => {
+    install('@medalign/backend-torch', torch(`throw new Error(precision);`));
+    const reason = async (precision?: 'medium') => {
+      const given = precision ? { precision } : {};
+      return ((await useBackend('torch', given).catch((error) => error)) as EngineError).reason;
+    };
+    expect([await reason(), await reason('medium')]).toEqual(['highest', 'medium']);
+    await expect(useBackend('cpu', { precision: 'low' as never })).rejects.toThrow(
+      "precision 'low' is unknown. Fix: one of highest, high, medium",
+    );
   });
 
   it("repeats @medalign/backend-torch's own reason", async () => {

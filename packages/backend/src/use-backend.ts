@@ -4,14 +4,14 @@ import { EngineError } from './engines/error';
 import { inNode } from './engines/node';
 import { useTensorflow } from './engines/tensorflow';
 import { useTorch } from './engines/torch';
-import type { Engine, EngineName, UseBackendOptions } from './engines/types';
+import type { Engine, EngineName, Precision, UseBackendOptions } from './engines/types';
 import { useWasm } from './engines/wasm';
 
 type Start = (options: UseBackendOptions) => Promise<Engine>;
 
 const engines: Record<Exclude<EngineName, 'auto'>, Start> = {
-  torch: () => useTorch(),
-  cuda: () => useTorch({ device: 'cuda' }),
+  torch: ({ precision }) => useTorch({ precision }),
+  cuda: ({ precision }) => useTorch({ device: 'cuda', precision }),
   tensorflow: () => useTensorflow(),
   wasm: useWasm,
   cpu: useCpu,
@@ -19,13 +19,15 @@ const engines: Record<Exclude<EngineName, 'auto'>, Start> = {
   webgl: () => useBrowserEngine('webgl'),
 };
 
+const PRECISIONS: readonly string[] = ['highest', 'high', 'medium'] satisfies Precision[];
+
 /** Fastest first; a GPU behind TensorFlow is better than none behind torch. */
 const preference = (): [label: string, start: Start][] =>
   inNode()
     ? [
-        ['cuda', () => useTorch({ device: 'cuda' })],
+        ['cuda', engines.cuda],
         ['tensorflow', () => useTensorflow({ gpu: true })],
-        ['torch', () => useTorch({ device: 'cpu' })],
+        ['torch', ({ precision }) => useTorch({ device: 'cpu', precision })],
         ['tensorflow', engines.tensorflow],
         ['wasm', engines.wasm],
         ['cpu', engines.cpu],
@@ -49,7 +51,8 @@ const preference = (): [label: string, start: Start][] =>
  * a better one. Tensors made before a change of engine move over when they are next used.
  *
  * @param name engine; default `'auto'`.
- * @param options `log` receives the line of `'auto'` (default: stderr); `wasmPaths` for browsers.
+ * @param options `precision` `'highest'` (default), `'high'` or `'medium'`: the least that products and convolutions of the
+ *   torch engine may be computed in; `log` receives the line of `'auto'` (default: stderr); `wasmPaths` for browsers.
  * @returns `{ name, device, version }` of the engine in use.
  * @throws {EngineError} if the engine cannot be used: what was tried, why it failed, the command that fixes it.
  * @example
@@ -61,6 +64,9 @@ export async function useBackend(
   name: EngineName | (string & {}) = 'auto',
   options: UseBackendOptions = {},
 ): Promise<Engine> {
+  const { precision = 'highest' } = options;
+  if (!PRECISIONS.includes(precision))
+    throw new EngineError(name, `precision '${precision}' is unknown`, `one of ${PRECISIONS.join(', ')}`);
   if (name !== 'auto') {
     const start = Object.hasOwn(engines, name) ? engines[name as keyof typeof engines] : undefined;
     if (start) return start(options);

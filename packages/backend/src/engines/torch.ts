@@ -1,7 +1,7 @@
 import { activate } from './activate';
 import { EngineError } from './error';
 import { importOptional, needNode } from './node';
-import type { Engine } from './types';
+import type { Engine, Precision } from './types';
 
 const PACKAGE = '@medalign/backend-torch';
 const INSTALL = `npm install ${PACKAGE}, and PyTorch for it: pip install torch`;
@@ -11,7 +11,10 @@ const INSTALL = `npm install ${PACKAGE}, and PyTorch for it: pip install torch`;
  * says what it is, or throws an error: `reason` in a few words and `fix`, or a message.
  */
 export interface TorchEngine {
-  registerTorch(options: { device?: 'cpu' | 'cuda' }): Promise<{ device: string; version: string }>;
+  registerTorch(options: {
+    device?: 'cpu' | 'cuda';
+    precision: Precision;
+  }): Promise<{ device: string; version: string }>;
 }
 
 interface Known {
@@ -20,7 +23,13 @@ interface Known {
 }
 
 /** libtorch, on CUDA when it can (or must), else on the CPU. */
-export async function useTorch({ device }: { device?: 'cpu' | 'cuda' } = {}): Promise<Engine> {
+export async function useTorch({
+  device,
+  precision = 'highest',
+}: {
+  device?: 'cpu' | 'cuda';
+  precision?: Precision | undefined;
+} = {}): Promise<Engine> {
   const asked = device === 'cuda' ? 'cuda' : 'torch';
   needNode(asked);
   let engine: TorchEngine | undefined;
@@ -28,7 +37,7 @@ export async function useTorch({ device }: { device?: 'cpu' | 'cuda' } = {}): Pr
   try {
     engine = await importOptional<TorchEngine>(PACKAGE);
     if (!engine) throw new EngineError(asked, 'not installed', INSTALL);
-    found = await engine.registerTorch(device ? { device } : {});
+    found = await engine.registerTorch({ ...(device && { device }), precision });
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;
     // The package's own errors know their fix.

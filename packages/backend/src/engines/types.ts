@@ -11,8 +11,16 @@ export interface Engine {
   version: string;
 }
 
+/**
+ * The least that matrix products, convolutions and attention may be computed in: `'highest'` float32, `'high'` TF32,
+ * `'medium'` bfloat16 with sums in float32. A permission: an engine that has no faster way is more exact.
+ */
+export type Precision = 'highest' | 'high' | 'medium';
+
 /** Options of {@link useBackend}. */
 export interface UseBackendOptions {
+  /** For `'torch'` and `'cuda'`; the other engines compute in float32 always. Default `'highest'`. */
+  precision?: Precision;
   /** Receives the one line in which `'auto'` says what it took and why not a better one. Default: stderr. */
   log?: (line: string) => void;
   /**
