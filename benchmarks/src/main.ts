@@ -1,10 +1,9 @@
 // Side by side with PyTorch in one run: npm run bench -- --json
-import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { cases } from './cases';
 import { Column } from './column';
+import { environment } from './environment';
 import { type Case, measureMemory, measureTime, type Result } from './measure';
 
 const USAGE = `Usage: npm run bench -- [options]
@@ -58,12 +57,7 @@ async function main(): Promise<void> {
   for (const column of [ours, pytorch, ...others]) column.stop();
 
   const versions = Object.fromEntries([ours, pytorch, ...others].map((column) => [column.name, column.versions]));
-  const report = {
-    machine: { cpu: os.cpus()[0]?.model, cores: os.cpus().length, memoryGiB: Math.round(os.totalmem() / 2 ** 30) },
-    versions: { node: process.version, ...versions, commit: commit() },
-    measured: new Date().toISOString().slice(0, 10),
-    results,
-  };
+  const report = { ...environment(versions), results };
   const text = `${JSON.stringify(report, null, 1)}\n`;
   if (values.out) writeFileSync(values.out, text);
   if (values.json) process.stdout.write(text);
@@ -74,15 +68,6 @@ function print(result: Result): Result {
   const rest = Object.entries(others ?? {}).map(([engine, value]) => `   ${engine} ${value}`);
   process.stderr.write(`${name.padEnd(62)} ${ours} ${unit}   PyTorch ${pytorch}   ratio ${ratio}${rest.join('')}\n`);
   return result;
-}
-
-function commit(): string {
-  const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim();
-  try {
-    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') ? ', modified' : '');
-  } catch {
-    return 'unknown';
-  }
 }
 
 await main();
