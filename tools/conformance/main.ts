@@ -69,7 +69,10 @@ runner.addReporter({
     else if (status === 'failed') counts.failed += 1;
     else if (status === 'pending') counts.pending += 1;
     if (status === 'failed')
-      failures.push({ spec: fullName, reason: failedExpectations[0]?.message.split('\n')[0]?.slice(0, 300) ?? '' });
+      failures.push({
+        spec: fullName,
+        reason: failedExpectations[0]?.message.split('\n').slice(0, 2).join(' ').slice(0, 300) ?? '',
+      });
     const done = counts.passed + counts.failed;
     if (done % 500 === 0) process.stderr.write(`${done} specs, ${counts.failed} failed\n`);
   },

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { registerTensorflowKernels } from '../tensorflow/register';
 import { activate } from './activate';
 import { EngineError } from './error';
 import { importOptional, locate, needNode } from './node';
@@ -20,6 +21,7 @@ export async function useTensorflow({ gpu = false }: { gpu?: boolean } = {}): Pr
       throw new EngineError('tensorflow', explain(name, cause), `${INSTALL}; or another engine`, { cause });
     }
   }
+  registerTensorflowKernels();
   const previous = tf.engine().backendName;
   try {
     await activate('tensorflow', INSTALL);

@@ -1,16 +1,19 @@
+import { registerCpuFallbacks } from '../kernels/fallback';
 import { repairKernels } from '../kernels/repairs';
 import { registerAdam } from './adam';
 import { registerBroadcasts } from './broadcast';
 import { registerChecks } from './checks';
 import { registerConvolutionGradients } from './convolution';
 import { registerExtremes } from './extremes';
-import { registerCpuFallbacks } from './fallback';
 import { registerIdentity } from './identity';
 import { registerMatMul } from './mat-mul';
 import { registerMoves } from './moves';
 import { registerAveragePooling, registerPoolingGradients } from './pooling';
 import { registerSegmentSum } from './segment-sum';
 import { registerSums } from './sum';
+
+// wasm has no complex64 at all, and Draw wants a page's canvas.
+const IMPOSSIBLE = new Set(['Complex', 'ComplexAbs', 'Draw', 'FFT', 'IFFT', 'Imag', 'Real']);
 
 let registered = false;
 
@@ -31,5 +34,5 @@ export function registerWasmKernels(): void {
   registerAdam();
   registerChecks();
   repairKernels('wasm');
-  registerCpuFallbacks();
+  registerCpuFallbacks('wasm', IMPOSSIBLE);
 }

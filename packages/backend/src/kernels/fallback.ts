@@ -1,20 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { addKernel, type WasmBackend } from './heap';
-
-// wasm has no complex64 at all, and Draw wants a page's canvas.
-const IMPOSSIBLE = new Set(['Complex', 'ComplexAbs', 'Draw', 'FFT', 'IFFT', 'Imag', 'Real']);
+import { addKernel } from './registry';
 
 /**
- * Every other kernel that the cpu engine has and wasm lacks (Einsum, the gradients of depthwise convolution, ragged and
- * string kernels): the inputs are read, the cpu kernel runs, the result is written back. The same numbers, at the
- * cpu engine's speed. `tf.enableDebugMode()` says once for each when it happens.
+ * Every kernel that the cpu engine has and another engine lacks (Einsum on wasm, ragged and string kernels): the inputs
+ * are read, the cpu kernel runs, the result is written back. The same numbers, at the cpu engine's speed.
+ * `tf.enableDebugMode()` says once for each when it happens.
+ *
+ * @param except kernels that are left out: those that need what the engine has not got.
  */
-export function registerCpuFallbacks(): void {
+export function registerCpuFallbacks(engine: string, except: ReadonlySet<string>): void {
   for (const { kernelName, kernelFunc } of tf.getKernelsForBackend('cpu')) {
-    if (IMPOSSIBLE.has(kernelName)) continue;
+    if (except.has(kernelName)) continue;
     let said = false;
-    addKernel(kernelName, ({ inputs, attrs, backend }) => {
-      if (!said && tf.env().getBool('DEBUG')) console.warn(`wasm: ${kernelName} runs on the cpu engine`);
+    addKernel(engine, kernelName, ({ inputs, attrs, backend }) => {
+      if (!said && tf.env().getBool('DEBUG')) console.warn(`${engine}: ${kernelName} runs on the cpu engine`);
       said = true;
       const cpu = tf.findBackend('cpu');
       const copies: tf.TensorInfo[] = [];
@@ -47,7 +46,7 @@ export function registerCpuFallbacks(): void {
   }
 }
 
-function copy(from: tf.KernelBackend | WasmBackend, to: tf.KernelBackend, tensor: tf.TensorInfo): tf.TensorInfo {
+function copy(from: tf.KernelBackend, to: tf.KernelBackend, tensor: tf.TensorInfo): tf.TensorInfo {
   const { shape, dtype } = tensor;
   return { dataId: to.write(from.readSync(tensor.dataId), shape, dtype), shape, dtype };
 }
