@@ -3,7 +3,8 @@ import { EngineError } from './error';
 type NodeModule = typeof import('node:module');
 type NodeUrl = typeof import('node:url');
 
-const builtin = <T>(id: string): T | undefined =>
+/** A module of Node's own, which no browser's bundler sees. */
+export const builtin = <T>(id: string): T | undefined =>
   (globalThis.process as { getBuiltinModule?: (id: string) => T } | undefined)?.getBuiltinModule?.(id);
 
 /** True in Node; the code below is written so that browsers' bundlers see no Node import at all. */

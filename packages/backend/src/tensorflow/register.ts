@@ -1,5 +1,6 @@
 import { registerCpuFallbacks } from '../kernels/fallback';
-import { registerPadding } from './padding';
+import { registerConvolutions } from './convolution';
+import { registerPooling } from './pooling';
 import { registerRepairs } from './repairs';
 
 let registered = false;
@@ -8,7 +9,8 @@ let registered = false;
 export function registerTensorflowKernels(): void {
   if (registered) return;
   registered = true;
-  registerPadding();
+  registerConvolutions();
+  registerPooling();
   registerRepairs();
   registerCpuFallbacks('tensorflow', new Set(['Draw']));
 }

@@ -4,17 +4,17 @@ import { replaceKernel } from './native';
 
 /** Corrects kernels of tfjs-node that give wrong numbers, or refuse what every other engine takes. */
 export function registerRepairs(): void {
-  // TensorFlow 2.21 leaves the result of rounding integers unwritten.
+  // On integers TensorFlow 2.21 returns 0 where there was something else.
   replaceKernel('Round', (call, original) =>
     call.inputs.x!.dtype === 'int32' ? runKernel('tensorflow', 'Identity', call.backend, call.inputs) : original(call),
   );
   // A list of indices into one axis: TensorFlow wants it as a column.
   replaceKernel('ScatterNd', (call, original) => {
-    const { indices, updates } = call.inputs as Record<string, tf.Tensor>;
-    if (indices!.shape.length > 1) return original(call);
+    const { indices, updates } = call.inputs as Record<'indices' | 'updates', tf.Tensor>;
+    if (indices.shape.length > 1) return original(call);
     return tf.tidy(() => {
-      const column = tf.reshape(indices!, [-1, 1]);
-      return original({ ...call, inputs: { indices: column, updates: updates! } }) as tf.Tensor;
+      const column = tf.reshape(indices, [-1, 1]);
+      return original({ ...call, inputs: { indices: column, updates } }) as tf.Tensor;
     });
   });
 }
