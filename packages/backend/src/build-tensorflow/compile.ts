@@ -76,7 +76,7 @@ function run(compiler: string, args: string[]): void {
   if (status !== 0)
     throw new EngineError(
       'tensorflow',
-      `${compiler} ended with ${status ?? signal}:\n${stderr.slice(0, 4000)}\n`,
-      'a compiler of C++17 (g++ 9 or newer), and a TensorFlow 2 of at least 2.9',
+      `${compiler} ended with ${status ?? signal}:\n${stderr.trim().slice(0, 4000)}`,
+      'a compiler of C++17 and a recent TensorFlow (2.21 is known to work)',
     );
 }
