@@ -5,8 +5,10 @@ import { library } from '../../tsup.base';
 const generated = 'generated/core-gradients.js';
 
 export default library({
-  entry: ['src/index.ts', 'src/gradients.ts'],
-  external: [`./${generated}`],
+  entry: ['src/index.ts', 'src/gradients.ts', 'src/cli.ts'],
+  // Node's own modules are for the command alone: everything else is for browsers too.
+  external: [`./${generated}`, /^node:/],
+  removeNodeProtocol: false,
   onSuccess: async () => {
     const { prepare } = await import(new URL('../../tools/prepare.mjs', import.meta.url).href);
     await prepare();

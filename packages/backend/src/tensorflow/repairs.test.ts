@@ -18,6 +18,12 @@ onEveryEngine('kernels that an engine of tfjs has wrong or not at all', () => {
     expectNoLeak(() => tf.scatterND(indices, updates, [5]), [indices, updates]);
   });
 
+  it('leaves out segments beyond the last and before the first', () => {
+    const [x, ids] = [tf.tensor1d([1, 2, 4, 8]), tf.tensor1d([1, 1, 5, -1], 'int32')];
+    expect([...tf.unsortedSegmentSum(x, ids, 3).dataSync()]).toEqual([0, 3, 0]);
+    expectNoLeak(() => tf.unsortedSegmentSum(x, ids, 3), [x, ids]);
+  });
+
   it('finds places in sorted rows', () => {
     const [rows, values] = [tf.tensor1d([1, 3, 5]), tf.tensor1d([0, 3, 9])];
     expect([...tf.searchSorted(rows, values).dataSync()]).toEqual([0, 1, 3]);

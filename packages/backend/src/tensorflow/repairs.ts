@@ -17,4 +17,13 @@ export function registerRepairs(): void {
       return original({ ...call, inputs: { indices: column, updates } }) as tf.Tensor;
     });
   });
+  // On the CPU TensorFlow refuses an id beyond the last segment, which it and every other engine leave out elsewhere.
+  replaceKernel('UnsortedSegmentSum', (call, original) => {
+    const { x, segmentIds } = call.inputs as Record<'x' | 'segmentIds', tf.Tensor>;
+    return tf.tidy(() => {
+      const known = tf.less(segmentIds, tf.scalar(call.attrs.numSegments as number, 'int32'));
+      const ids = tf.where(known, segmentIds, tf.scalar(-1, 'int32'));
+      return original({ ...call, inputs: { x, segmentIds: ids } }) as tf.Tensor;
+    });
+  });
 }
