@@ -39,7 +39,7 @@ async function start(found: TfjsNode | undefined, gpu: boolean): Promise<Engine>
   if (!tf.findBackendFactory('tensorflow')) await importOptional(found!.name);
   registerTensorflowKernels();
   try {
-    await activate('tensorflow', INSTALL);
+    await activate('tensorflow', BUILD);
   } catch (cause) {
     throw /isNullOrUndefined/.test((cause as Error).message) ? (cause as Error).cause : cause;
   }
