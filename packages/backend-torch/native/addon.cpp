@@ -15,6 +15,7 @@
 #include "linear.h"
 #include "convolution.h"
 #include "fused.h"
+#include "batch_norm.h"
 #include "optimiser.h"
 #include "contrastive.h"
 

@@ -23,33 +23,6 @@ OP(LayerNormGrad) {
   c.put(dOffset);
 }
 
-OP(BatchNorm) {
-  const Tensor x = c.tensor(), scale = c.tensor(), offset = c.tensor();
-  const double epsilon = c.number();
-  const auto [variance, mean] = at::var_mean(x, Ints{0}, /*unbiased=*/false);
-  c.put(std::get<0>(at::native_batch_norm(x, scale, offset, mean, variance, /*training=*/false, 0, epsilon)));
-  c.put(mean);
-  c.put(variance);
-}
-OP(BatchNormGrad) {
-  const Tensor dy = c.tensor(), x = c.tensor(), scale = c.tensor(), mean = c.tensor(), variance = c.tensor();
-  const double epsilon = c.number();
-  const Tensor reciprocal = at::rsqrt(at::add(variance, epsilon));
-  const auto [dx, dScale, dOffset] = at::native_batch_norm_backward(dy, x, scale, {}, {}, mean, reciprocal, /*train=*/true,
-                                                                    epsilon, {true, true, true});
-  c.put(dx);
-  c.put(dScale);
-  c.put(dOffset);
-}
-
-OP(FusedBatchNorm) {
-  const Tensor x = c.tensor(), mean = c.tensor(), variance = c.tensor(), offset = c.optional(), scale = c.optional();
-  Tensor factor = at::rsqrt(at::add(variance, c.number()));
-  if (scale.defined()) factor = at::mul(factor, scale);
-  const Tensor y = at::mul(at::sub(x, mean), factor);
-  c.put(offset.defined() ? at::add(y, offset) : y);
-}
-
 static const char* geluForm(bool tanh) { return tanh ? "tanh" : "none"; }
 OP(Gelu) {
   const Tensor x = c.tensor();
