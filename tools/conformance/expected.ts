@@ -23,6 +23,38 @@ export const expected: Record<string, Record<string, string>> = {
   torch: {
     'maxPool {} [x=[3,3,1] f=[2,2] s=1 ignores NaNs': 'libtorch hands a NaN on, so that it is not lost in training',
   },
+  wasm: {
+    ...each(
+      ['equal', 'notEqual', 'greater', 'greaterEqual', 'less', 'lessEqual'].map(
+        (op) => `${op} {} should support string comparison`,
+      ),
+      'the wasm engine holds numbers only: it compares strings as if they were numbers',
+    ),
+    ...each(
+      [
+        'sparseToDense {} should work for string',
+        'tile {} 1d string tensor',
+        'tile {} 2d string tensor',
+        'tile {} 6D string tensor',
+      ],
+      'the wasm engine holds numbers only',
+    ),
+    ...each(
+      ['max', 'avg'].map((kind) => `pool {} ${kind} x=[2,2,3] f=[1,1] s=2 p=1 fractional outputs default rounding`),
+      'padding as wide as the window, where some windows hold nothing but padding: undefined in the wasm engine',
+    ),
+    ...each(
+      ['tensor {} Tensor2D float32 -> bool', 'tensor {} Tensor2D int32 -> bool'],
+      'the wasm engine keeps a truth value as the byte it was given',
+    ),
+    ...each(
+      ['threshold {} method otsu', 'threshold {} method otsu, inverted = true'],
+      'the threshold of an image needs sums that the wasm engine broadcasts otherwise; nothing here uses it',
+    ),
+    'gather {} throws when index is out of bound': 'our check says the same in other words, before the kernel runs',
+    'conv2dTranspose {} input=8x8x8,output=4x4x8,f=8,s=1,inDepth=8,p=same vec4':
+      "at stride 1 with padding 'same' the output is as large as the input; the spec has it half as large",
+  },
   // with TensorFlow 2.21
   tensorflow: {
     ...each(
@@ -84,3 +116,14 @@ export function expectedOf(engine: string): Map<string, string> {
   const lists = { ...expected.every, ...expected[engine] };
   return new Map(Object.entries(lists).map(([spec, reason]) => [spec.replace('{}', `${engine} {}`), reason]));
 }
+
+/** What an engine cannot do at all: any spec that fails with such an error is expected to. */
+export const impossible: Record<string, { error: RegExp; reason: string }[]> = {
+  wasm: [
+    { error: /Kernel 'Complex' not registered/, reason: 'the wasm engine has no complex numbers' },
+    { error: /does not support dataFormat:'(NCHW|channelsFirst)'/, reason: 'the wasm engine convolves NHWC alone' },
+    { error: /only supports rank-1 bias/, reason: 'the wasm engine fuses a bias of rank 1 alone' },
+    { error: /for non non-float32 tensors/, reason: 'the wasm engine multiplies matrices of float32 alone' },
+    { error: /Unknown dtype string/, reason: 'the wasm engine holds numbers only' },
+  ],
+};
