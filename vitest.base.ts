@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const { MEDALIGN_ENGINES, MEDALIGN_RUN } = process.env;
 const root = fileURLToPath(new URL('.', import.meta.url));
 
 /** The one way a package is tested: sources of the other packages, no build, a JSON result for CI's count. */
@@ -12,10 +13,8 @@ export default defineConfig({
     environment: 'node',
     globalSetup: [`${root}tools/prepare.mjs`],
     reporters: ['default', 'json'],
-    // runs on other engines than npm's own are counted beside the first
-    outputFile: {
-      json: `.results/vitest${process.env.MEDALIGN_ENGINES ? `-${process.env.MEDALIGN_ENGINES}` : ''}.json`,
-    },
+    // runs on other engines than npm's own, or in other ways, are counted beside the first
+    outputFile: { json: `.results/${['vitest', MEDALIGN_ENGINES, MEDALIGN_RUN].filter(Boolean).join('-')}.json` },
     // a guard against a hang, not a measure: a shared machine is at times ten times slower
     testTimeout: 600_000,
     hookTimeout: 600_000,
