@@ -13,6 +13,8 @@ import time
 import torch
 import torch.nn.functional as F
 
+from phantom_step import phantom_step
+
 
 def both(cases, name, inputs, f):
     def forward():
@@ -140,6 +142,7 @@ def all_cases(device):
             cases[name] = local_loss(pixels, form, device)
     cases["AdamW over the parameters of BERT-base (PyTorch: default)"] = adam_w(device)
     cases["AdamW over the parameters of BERT-base (PyTorch: fused)"] = adam_w(device, fused=True)
+    cases["training step of npm run plan, 32 images and reports"] = phantom_step(device)
     cases["clipping by the global norm, the gradients of BERT-base"] = clipping(device)
     return cases
 

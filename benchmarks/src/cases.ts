@@ -2,6 +2,7 @@ import { infoNce } from '@medalign/losses';
 import { adamStep, globalNormClip, layerNorm, scaledDotProductAttention } from '@medalign/ops';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Case as Named } from './measure';
+import { phantomStep } from './phantom-step';
 import { planLocalLoss } from './plan-local-loss';
 
 /** One of ours; pytorch/cases.py has the same under the same name. */
@@ -137,4 +138,5 @@ export const cases: Case[] = [
       };
     },
   },
+  { name: 'training step of npm run plan, 32 images and reports', make: phantomStep },
 ];
