@@ -16,6 +16,7 @@
 #include "convolution.h"
 #include "fused.h"
 #include "batch_norm.h"
+#include "attention.h"
 #include "optimiser.h"
 #include "contrastive.h"
 

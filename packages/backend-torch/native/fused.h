@@ -33,35 +33,6 @@ OP(GeluGrad) {
   c.put(at::gelu_backward(dy, x, geluForm(c.flag())));
 }
 
-/// Keys that no query may see can hold anything, NaN included.
-static Tensor cleared(const Tensor& x, const Tensor& mask) {
-  if (!mask.defined() || mask.size(1) != 1 || mask.size(2) != 1) return x;
-  return at::where(mask.to(at::kBool).transpose(2, 3), x, at::zeros({}, x.options()));
-}
-OP(Attention) {
-  const Tensor q = c.tensor(), k = c.tensor(), v = c.tensor(), mask = c.optional();
-  const double scale = c.number();
-  Tensor weights = at::mul(product(q, cleared(k, mask).transpose(-1, -2)), scale);
-  if (mask.defined()) {
-    const Tensor valid = mask.to(at::kBool);
-    weights = at::where(valid, weights, at::full({}, -1e30, weights.options()));
-    weights = at::where(valid, at::softmax(weights, -1), at::zeros({}, weights.options()));
-  } else {
-    weights = at::softmax(weights, -1);
-  }
-  c.put(product(weights, cleared(v, mask)));
-  c.put(weights);
-}
-OP(AttentionGrad) {
-  const Tensor dy = c.tensor(), q = c.tensor(), k = c.tensor(), v = c.tensor(), mask = c.optional(), weights = c.tensor();
-  const double scale = c.number();
-  const Tensor dWeights = product(dy, cleared(v, mask).transpose(-1, -2));
-  const Tensor dLogits = at::mul(at::_softmax_backward_data(dWeights, weights, -1, at::kFloat), scale);
-  c.put(product(dLogits, cleared(k, mask)));
-  c.put(product(dLogits.transpose(-1, -2), q));
-  c.put(product(weights.transpose(-1, -2), dy));
-}
-
 OP(SoftmaxCrossEntropy) {
   const Tensor logits = c.tensor(), labels = c.tensor();
   const Tensor log = at::log_softmax(logits, -1);

@@ -232,6 +232,15 @@ describe.skipIf(missing && !required)('the native engine', () => {
       expect(worst).toBeGreaterThan(1e-6);
       expect(worst).toBeLessThan(2 ** -7);
     }
+    const [q, k, v] = [5, 6, 7].map((seed) => tf.randomNormal([2, 2, 9, 8], 0, 1, 'float32', seed)) as tf.Tensor[];
+    const kernel = () => tf.engine().runKernel('MedalignAttention', { q: q!, k: k!, v: v! }, { scale: 0.35 });
+    const attention = () => (kernel() as unknown as [tf.Tensor])[0];
+    setPrecision('highest');
+    const exactAttention = attention();
+    setPrecision('medium');
+    const off = tf.max(tf.abs(tf.sub(attention(), exactAttention))).dataSync()[0]!;
+    expect(off).toBeGreaterThan(1e-5);
+    expect(off).toBeLessThan(0.03);
     expect(() => setPrecision('low' as never)).toThrow(/precision: expected highest, high, medium, got 'low'/);
   });
 

@@ -52,7 +52,7 @@ export const fused: Define = (call) => {
         .run(geluGrad),
     MedalignAttention: ({ inputs: { q, k, v, mask }, attrs: { scale } }) =>
       call.begin().tensor(q!).tensor(k!).tensor(v!).optional(mask).number(scale).run(attention),
-    MedalignAttentionGrad: ({ inputs: { dy, q, k, v, mask, state }, attrs: { scale } }) =>
+    MedalignAttentionGrad: ({ inputs: { dy, q, k, v, mask, output, state }, attrs: { scale } }) =>
       call
         .begin()
         .tensor(dy!)
@@ -60,6 +60,7 @@ export const fused: Define = (call) => {
         .tensor(k!)
         .tensor(v!)
         .optional(mask)
+        .tensor(output!)
         .tensor(state!)
         .number(scale)
         .run(attentionGrad),
