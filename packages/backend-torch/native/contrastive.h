@@ -76,12 +76,13 @@ class Columns {
 };
 
 /// a [n,d] (divided by the temperature), b [m,d], columns wanted, rows of a block → log Σ exp per row [n,1] and column [1,m],
-/// and the diagonal [n,1]; n = m
+/// and the diagonal [n,1]; n = m. Last, what the gradient wants back: the logits if one block holds them all, else nothing
 OP(InfoNce) {
   const Tensor a = c.tensor(), b = c.tensor();
   const bool wanted = c.flag();
   const int64_t n = a.size(0), m = b.size(0), step = blockRows(c.integer(), n, m);
   if (ownLoops()) {
+    Tensor state = at::empty({0}, a.options());
     const Tensor row = at::empty({n, 1}, a.options()), diagonal = at::empty({n, 1}, a.options());
     Columns columns(wanted ? m : 0);
     for (int64_t start = 0; start < n; start += step) {
@@ -97,11 +98,12 @@ OP(InfoNce) {
         }
       });
       if (wanted) columns.add(from, rows);
+      if (rows == n) state = z;
     }
     c.put(row);
     c.put(wanted ? columns.logs() : at::zeros({1, m}, a.options()));
     c.put(diagonal);
-    return;
+    return c.put(state);
   }
   std::vector<Tensor> rows, diagonals;
   Tensor column;
@@ -116,20 +118,22 @@ OP(InfoNce) {
   c.put(at::cat(rows, 0));
   c.put(wanted ? column : at::zeros({1, m}, a.options()));
   c.put(at::cat(diagonals, 0));
+  c.put(at::empty({0}, a.options()));
 }
 
-/// a, b, row, column, f [n,1], g [1,m], columns wanted, rows of a block →
+/// a, b, row, column, f [n,1], g [1,m], state, columns wanted, rows of a block →
 /// W b and Wᵀ a with W = f exp(a bᵀ − row) + g exp(a bᵀ − column)
 OP(InfoNceGrad) {
   const Tensor a = c.tensor(), b = c.tensor(), row = c.tensor().contiguous(), column = c.tensor().contiguous();
   const Tensor f = c.tensor().contiguous(), g = c.tensor().contiguous();
+  const Tensor state = c.tensor();
   const bool wanted = c.flag();
   const int64_t n = a.size(0), m = b.size(0), step = blockRows(c.integer(), n, m);
   Tensor da = at::empty(a.sizes(), a.options()), db = at::zeros(b.sizes(), b.options());
   for (int64_t start = 0; start < n; start += step) {
     const int64_t rows = std::min(step, n - start);
     const Tensor block = a.narrow(0, start, rows);
-    Tensor z = at::mm(block, b.t());
+    Tensor z = state.numel() > 0 ? state.clone() : at::mm(block, b.t());
     if (ownLoops()) {
       float* to = z.data_ptr<float>();
       const float *weights = f.data_ptr<float>() + start, *logs = row.data_ptr<float>() + start;

@@ -37,33 +37,33 @@ function diagonalOf(z: tf.Tensor, start: number): tf.Tensor {
 const onlyPositives = (z: tf.Tensor, isPositive: tf.Tensor) => tf.where(isPositive, z, tf.scalar(LOWEST));
 
 /** Everything the value and the gradient need besides u, v, τ: totals per row `[n, 1]` and per column `[1, m]`. */
-type Totals = { row: tf.Tensor; rowPositive: tf.Tensor; column: tf.Tensor; columnPositive: tf.Tensor };
+type Totals = Record<'row' | 'rowPositive' | 'column' | 'columnPositive', tf.Tensor> & {
+  /** What an engine's own kernel wants back. */
+  state?: tf.Tensor;
+};
 
 /**
  * What an engine may do in one call when row i matches row i (n = m), named like the kernels of @medalign/ops:
  *
  * | kernel | inputs | attributes | outputs |
  * |---|---|---|---|
- * | `MedalignInfoNce` | a [n,d] = u/τ, b [m,d] | columns, chunkSize | log Σ exp of a bᵀ per row [n,1] and, if columns, per column [1,m]; the diagonal [n,1] |
- * | `MedalignInfoNceGrad` | a, b, row, column, f [n,1], g [1,m] | columns, chunkSize | W b and Wᵀ a, W = f exp(a bᵀ − row) + g exp(a bᵀ − column) |
+ * | `MedalignInfoNce` | a [n,d] = u/τ, b [m,d] | columns, chunkSize | log Σ exp of a bᵀ per row [n,1] and, if columns, per column [1,m]; the diagonal [n,1]; state |
+ * | `MedalignInfoNceGrad` | a, b, row, column, f [n,1], g [1,m], state | columns, chunkSize | W b and Wᵀ a, W = f exp(a bᵀ − row) + g exp(a bᵀ − column) |
  *
- * No more than `chunkSize` rows of a bᵀ exist at a time. An engine has both kernels or none.
+ * No more than `chunkSize` rows of a bᵀ exist at a time. `state` is whatever the engine's gradient kernel wants back; an
+ * engine has both kernels or none.
  */
 function streamed(name: 'MedalignInfoNce' | 'MedalignInfoNceGrad', inputs: tf.NamedTensorMap, attributes: object) {
   if (!tf.getKernel(name, tf.getBackend())) return undefined;
-  return tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap) as unknown as [
-    tf.Tensor,
-    tf.Tensor,
-    tf.Tensor,
-  ];
+  return tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap) as unknown as tf.Tensor[];
 }
 
 function totals(u: tf.Tensor, v: tf.Tensor, { isPositive, weights, chunkSize }: Settings): Totals {
   const columns = weights.backward !== 0;
   const fast = isPositive ? undefined : streamed('MedalignInfoNce', { a: u, b: v }, { columns, chunkSize });
   if (fast) {
-    const [row, column, rowPositive] = fast;
-    return { row, rowPositive, column, columnPositive: tf.reshape(rowPositive, [1, v.shape[0]!]) };
+    const [row, column, rowPositive, state] = fast as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+    return { row, rowPositive, column, columnPositive: tf.reshape(rowPositive, [1, v.shape[0]!]), state };
   }
   const sizes = blockSizes(u.shape[0]!, chunkSize);
   const rows: tf.Tensor[] = [];
@@ -126,8 +126,9 @@ export function infoNceOfUnitRows(u: tf.Tensor, v: tf.Tensor, temperature: tf.Sc
   const [n, m] = [u.shape[0]!, v.shape[0]!];
   return tf.customGrad((...inputs) => {
     const [a, b, t, save] = inputs as unknown as [tf.Tensor, tf.Tensor, tf.Scalar, tf.GradSaveFunc];
-    const { row, rowPositive, column, columnPositive } = totals(scaled(a, t), b, settings);
-    save([a, b, t, row, rowPositive, column, columnPositive, ...(isPositive ? [isPositive] : [])]);
+    const { row, rowPositive, column, columnPositive, state } = totals(scaled(a, t), b, settings);
+    const last = isPositive ?? state;
+    save([a, b, t, row, rowPositive, column, columnPositive, ...(last ? [last] : [])]);
     const forward = terms(row, rowPositive, counted(isPositive, 1));
     const backward = terms(column, columnPositive, counted(isPositive, 0));
     const sumOf = (values: tf.Tensor, axis: number, length: number) =>
@@ -143,10 +144,11 @@ export function infoNceOfUnitRows(u: tf.Tensor, v: tf.Tensor, temperature: tf.Sc
 
   // dL/dz_ij = f_i (exp(z_ij − row_i) − [j ∈ P(i)] exp(z_ij − rowPositive_i)) + the same with g_j over the columns
   function gradients(dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] {
-    const [a, b, t, row, rowPositive, column, columnPositive, on] = saved as [
+    const [a, b, t, row, rowPositive, column, columnPositive, last] = saved as [
       ...[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor],
       tf.Tensor | undefined,
     ];
+    const [on, state] = isPositive ? [last, undefined] : [undefined, last];
     const upstream = (shape: number[]) => (reduction === 'none' ? tf.reshape(dy, shape) : dy);
     const weigh = (axis: number, length: number, weight: number, shape: number[]) =>
       tf.broadcastTo(
@@ -157,8 +159,8 @@ export function infoNceOfUnitRows(u: tf.Tensor, v: tf.Tensor, temperature: tf.Sc
     const g = weigh(0, m, weights.backward, [1, m]);
     const logits = scaled(a, t);
     const columns = weights.backward !== 0;
-    const inputs = { a: logits, b, row, column, f, g };
-    const fast = on ? undefined : streamed('MedalignInfoNceGrad', inputs, { columns, chunkSize });
+    const fast =
+      state && streamed('MedalignInfoNceGrad', { a: logits, b, row, column, f, g, state }, { columns, chunkSize });
     const sums: tf.Tensor[] = fast ?? blocks(logits, { b, row, rowPositive, column, columnPositive, f, g, on });
     let [da, db] = [tf.div(sums[0]!, t), sums[1]!];
     if (!on) {

@@ -6,7 +6,7 @@ export const contrastive: Define = (call) => {
   return {
     MedalignInfoNce: ({ inputs: { a, b }, attrs: { columns, chunkSize } }) =>
       call.begin().tensor(a!).tensor(b!).flag(columns).number(chunkSize).run(infoNce),
-    MedalignInfoNceGrad: ({ inputs: { a, b, row, column, f, g }, attrs: { columns, chunkSize } }) =>
+    MedalignInfoNceGrad: ({ inputs: { a, b, row, column, f, g, state }, attrs: { columns, chunkSize } }) =>
       call
         .begin()
         .tensor(a!)
@@ -15,6 +15,7 @@ export const contrastive: Define = (call) => {
         .tensor(column!)
         .tensor(f!)
         .tensor(g!)
+        .tensor(state!)
         .flag(columns)
         .number(chunkSize)
         .run(infoNceGrad),
