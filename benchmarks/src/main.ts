@@ -14,7 +14,7 @@ Times every case on our engine and in PyTorch, in turns, and prints medians and 
   --engines wasm,cpu  engines that get a column too; none by default
   --python python3    the Python that has PyTorch
   --rounds 15         measurements of each; fewer where one takes seconds
-  --filter text       only cases with this in their name
+  --filter text       only cases with this in their name; may be given several times
   --json              the results as JSON on stdout
   --out file          the same into a file
 `;
@@ -27,7 +27,7 @@ const { values } = parseArgs({
     engines: { type: 'string', default: '' },
     python: { type: 'string', default: 'python3' },
     rounds: { type: 'string', default: '15' },
-    filter: { type: 'string', default: '' },
+    filter: { type: 'string', multiple: true, default: [''] },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -37,8 +37,8 @@ async function main(): Promise<void> {
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1)
     throw new Error(`--rounds: expected a whole number, got ${values.rounds}`);
-  const chosen: Case[] = cases.filter(({ name }) => name.includes(values.filter));
-  if (chosen.length === 0) throw new Error(`--filter: no case has '${values.filter}' in its name`);
+  const chosen: Case[] = cases.filter(({ name }) => values.filter.some((text) => name.includes(text)));
+  if (chosen.length === 0) throw new Error(`--filter: no case has '${values.filter.join("' or '")}' in its name`);
 
   const ours = await Column.ours(values.backend);
   const pytorch = await Column.pytorch(values.python, ours.versions.device);
