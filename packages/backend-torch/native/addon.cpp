@@ -8,6 +8,10 @@
 #include <cstring>
 #include <limits>
 
+#ifndef _OPENMP
+#error "compile with -fopenmp: without it libtorch's parallel loops run on one thread"
+#endif
+
 #include "call.h"
 #include "element_wise.h"
 #include "reductions.h"

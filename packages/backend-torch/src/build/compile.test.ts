@@ -39,12 +39,15 @@ describe('compile', () => {
     const addon = await compile(torch, { cache, log: (line) => lines.push(line) });
     expect(existsSync(addon)).toBe(true);
     expect(currentBuild(cache).build).toMatchObject({ torch: '2.13.0', cuda: false, lib: torch.lib });
-    expect((await calls())[0]).toMatch(/-std=c\+\+20 .*-Wl,-rpath,.*lib .*-ltorch_cpu/);
+    const [compiled, linked] = await calls();
+    expect(compiled).toMatch(/-std=c\+\+20 .*-fopenmp .*addon\.cpp/);
+    expect(linked).toMatch(/-shared .*-Wl,-rpath,.*lib .*-ltorch_cpu/);
+    expect(linked).not.toContain('-fopenmp'); // a second OpenMP library would bring a second set of threads
     expect(await compile(torch, { cache, log: (line) => lines.push(line) })).toBe(addon);
-    expect(await calls()).toHaveLength(1);
+    expect(await calls()).toHaveLength(2);
     expect(lines).toEqual([expect.stringMatching(/^compiled in \d+ s/), expect.stringMatching(/^already built/)]);
     await compile(torch, { cache, force: true });
-    expect(await calls()).toHaveLength(2);
+    expect(await calls()).toHaveLength(4);
     writeFileSync(join(torch.lib, 'libtorch_cpu.so'), 'a longer library');
     expect(await compile(torch, { cache })).not.toBe(addon);
   });

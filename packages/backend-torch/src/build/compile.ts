@@ -43,10 +43,11 @@ export async function compile(
     const temporary = `${addon}.${process.pid}`;
     const started = performance.now();
     try {
-      await run(compiler, arguments_(torch, temporary));
+      await run(compiler, compileArguments(torch, `${temporary}.o`));
+      await run(compiler, linkArguments(torch, `${temporary}.o`, temporary));
       renameSync(temporary, addon);
     } finally {
-      rmSync(temporary, { force: true });
+      for (const path of [`${temporary}.o`, temporary]) rmSync(path, { force: true });
     }
     log(`compiled in ${((performance.now() - started) / 1000).toFixed(0)} s: ${addon}`);
   }
@@ -62,15 +63,13 @@ export async function compile(
   return addon;
 }
 
-function arguments_({ folder, lib, version, cuda, cxx11Abi }: Libtorch, output: string): string[] {
-  const libraries = ['torch', 'torch_cpu', 'c10', ...(cuda ? ['torch_cuda', 'c10_cuda'] : [])];
+function compileArguments({ folder, version, cuda, cxx11Abi }: Libtorch, output: string): string[] {
   return [
     `-std=c++${version.startsWith('1.') ? 17 : 20}`,
     '-O3',
     '-fno-math-errno', // a square root in a loop is then an instruction
-    '-fopenmp-simd',
+    '-fopenmp', // libtorch's parallel loops are templates, and serial without it
     '-fPIC',
-    '-shared',
     '-fvisibility=hidden',
     `-D_GLIBCXX_USE_CXX11_ABI=${cxx11Abi ? 1 : 0}`,
     '-DNAPI_VERSION=8',
@@ -79,7 +78,19 @@ function arguments_({ folder, lib, version, cuda, cxx11Abi }: Libtorch, output: 
     ...includes(folder).flatMap((path) => ['-isystem', path]),
     '-Wall',
     '-Wextra',
+    '-c',
     join(nativeFolder(), 'addon.cpp'),
+    '-o',
+    output,
+  ];
+}
+
+/** Without -fopenmp: the threads are those of libtorch's own OpenMP library, not of a second one beside it. */
+function linkArguments({ lib, cuda }: Libtorch, object: string, output: string): string[] {
+  const libraries = ['torch', 'torch_cpu', 'c10', ...(cuda ? ['torch_cuda', 'c10_cuda'] : [])];
+  return [
+    '-shared',
+    object,
     '-o',
     output,
     `-L${lib}`,
