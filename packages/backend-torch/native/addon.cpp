@@ -23,6 +23,7 @@
 #include "attention.h"
 #include "optimiser.h"
 #include "contrastive.h"
+#include "normalize.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>

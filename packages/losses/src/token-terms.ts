@@ -16,34 +16,45 @@ export function tokenTerms(
   weights: { forward: number; backward: number },
   negatives: TokenNegatives = 'report',
 ): tf.Tensor2D {
-  const [n, l, d] = a.shape;
-  const scaled = tf.div(a, temperature) as tf.Tensor3D;
-  const own = tf.sum(tf.mul(scaled, b), 2);
-  const total = totals(scaled, b);
+  const { own, total } = negatives === 'batch' ? overBatch() : overReport();
   const parts = (['forward', 'backward'] as const)
     .filter((direction) => weights[direction] > 0)
     .map((direction) => tf.mul(tf.sub(total(direction), own), weights[direction]));
   return tf.where(on, parts.length === 1 ? parts[0]! : tf.add(parts[0]!, parts[1]!), 0) as tf.Tensor2D;
 
-  function totals(x: tf.Tensor3D, y: tf.Tensor3D): (direction: 'forward' | 'backward') => tf.Tensor {
-    if (negatives === 'batch') {
-      const flat = (tokens: tf.Tensor3D) => tf.reshape(tokens, [n * l, d]);
-      const z = tf.matMul(flat(x), flat(y), false, true);
-      return (direction) =>
-        tf.reshape(
-          direction === 'forward'
-            ? logSumExp(z, 1, tf.reshape(on, [1, n * l]))
-            : logSumExp(z, 0, tf.reshape(on, [n * l, 1])),
-          [n, l],
-        );
-    }
-    const z = tf.matMul(x, y, false, true);
+  function overBatch(): Terms {
+    const [n, l, d] = a.shape;
+    const scaled = tf.div(a, temperature); // fewer values than the products
+    const flat = (tokens: tf.Tensor) => tf.reshape(tokens, [n * l, d]) as tf.Tensor2D;
+    const z = tf.matMul(flat(scaled), flat(b), false, true);
+    const every = (shape: number[], axis: number) =>
+      tf.reshape(logSumExp(z, axis, tf.reshape(on, shape)), [n, l]) as tf.Tensor;
+    return {
+      own: tf.sum(tf.mul(scaled, b), 2),
+      total: (direction) => (direction === 'forward' ? every([1, n * l], 1) : every([n * l, 1], 0)),
+    };
+  }
+
+  function overReport(): Terms {
+    const [n, l] = a.shape;
+    const z = tf.div(tf.matMul(a, b, false, true), temperature);
+    const own = tf.sum(tf.mul(z, tf.eye(l)), 2); // the diagonal; its values are 0 where the mask is off
     const [rows, columns] = [tf.expandDims(on, 2), tf.expandDims(on, 1)];
     if (negatives === 'report') {
-      return (direction) => (direction === 'forward' ? logSumExp(z, 2, columns) : logSumExp(z, 1, rows));
+      return {
+        own,
+        total: (direction) => (direction === 'forward' ? logSumExp(z, 2, columns) : logSumExp(z, 1, rows)),
+      };
     }
     const pairs = tf.reshape(tf.logicalAnd(rows, columns), [n, l * l]);
     const one = tf.expandDims(logSumExp(tf.reshape(z, [n, l * l]), 1, pairs), 1);
-    return () => one;
+    return { own, total: () => one };
   }
+}
+
+interface Terms {
+  /** `[b, l]`: the logit of a token and its partner. */
+  own: tf.Tensor;
+  /** `[b, l]` or `[b, 1]`: log Σ exp over what a token is compared with. */
+  total(direction: 'forward' | 'backward'): tf.Tensor;
 }

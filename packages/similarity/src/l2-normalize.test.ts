@@ -22,6 +22,35 @@ onEveryEngine('l2Normalize', () => {
     expect([...gradient().dataSync()].every(Number.isFinite)).toBe(true);
   });
 
+  it('has no gradient at 0 when asked to, and its own everywhere else', () => {
+    const x = tf.tensor2d([
+      [0, 0],
+      [3, 4],
+    ]);
+    const gradient = (flatAtZero: boolean) =>
+      tf
+        .grad((v) => tf.sum(l2Normalize(v, { flatAtZero })))(x)
+        .arraySync();
+    const [flat, steep] = [gradient(true), gradient(false)] as number[][][];
+    expect(flat![0]).toEqual([0, 0]);
+    expectClose(steep![0]!, [1e12, 1e12]);
+    expectClose(flat![1]!, [0.032, -0.024]);
+    expect(steep![1]).toEqual(flat![1]);
+  });
+
+  it('agrees with finite differences along another axis, and hands NaN on', () => {
+    const weights = random(1).tensor([3, 2, 2]);
+    const f = (x: tf.Tensor) => tf.sum(tf.mul(l2Normalize(x, { axis: 1 }), weights)) as tf.Scalar;
+    checkGradient(f, [random(2).tensor([3, 2, 2])], { step: 3e-3 });
+    const x = tf.tensor2d([[1, Number.NaN]]);
+    expect([...l2Normalize(x).dataSync()].every(Number.isNaN)).toBe(true);
+    expect(
+      tf
+        .grad((v) => tf.sum(l2Normalize(v)))(x)
+        .dataSync()[0],
+    ).toBeNaN();
+  });
+
   it('keeps the direction of tiny vectors', () => {
     expectClose(l2Normalize(tf.tensor1d([3e-10, 4e-10])), [0.6, 0.8]);
   });
