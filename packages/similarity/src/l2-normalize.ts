@@ -24,39 +24,36 @@ export function l2Normalize<T extends tf.Tensor>(
   // below 1e-18 the square is not a normal float32 number any more
   checkNumber('epsilon', epsilon, { minimum: 1e-18 });
   const last = axis === -1 || axis === x.rank - 1;
-  return tf.tidy(
-    () =>
-      tf.customGrad((input, save) => {
-        const v = input as tf.Tensor;
-        const [unit, norm] =
-          (last && kernel('MedalignL2Normalize', { x: v }, { epsilon })) || divided(v, axis, epsilon);
-        (save as tf.GradSaveFunc)([unit!, norm!]);
-        return {
-          value: unit!,
-          gradFunc: (dy, saved) =>
-            tf.tidy(() => {
-              const [u, n] = saved as [tf.Tensor, tf.Tensor];
-              const attributes = { epsilon, flatAtZero };
-              const own = last && kernel('MedalignL2NormalizeGrad', { dy, unit: u, norm: n }, attributes);
-              return (own && own[0]!) || gradient(dy, u, n, { axis, ...attributes });
-            }),
-        };
-      })(x) as T,
-  );
+  const attributes = { epsilon, flatAtZero };
+  const own = (name: string, inputs: tf.NamedTensorMap) => (last ? kernel(name, inputs, attributes) : undefined);
+  const normalize = tf.customGrad((v, save) => {
+    const [unit, norm] = own('MedalignL2Normalize', { x: v as tf.Tensor }) ?? divided(v as tf.Tensor, axis, epsilon);
+    (save as tf.GradSaveFunc)([unit!, norm!]);
+    return {
+      value: unit!,
+      gradFunc: (dy, [u, n]) =>
+        tf.tidy(
+          () =>
+            own('MedalignL2NormalizeGrad', { dy, unit: u!, norm: n! })?.[0] ??
+            gradient(dy, u!, n!, { axis, ...attributes }),
+        ),
+    };
+  });
+  return tf.tidy(() => normalize(x) as T);
 }
 
 /**
- * An engine's own kernels for the last axis, named like those of @medalign/ops; both or none:
+ * An engine's own kernels for the last axis, named like those of @medalign/ops; both or none, and their outputs
+ * are lists:
  *
  * | kernel | inputs | attributes | outputs |
  * |---|---|---|---|
- * | `MedalignL2Normalize` | x […, d] | epsilon | unit […, d], norm […, 1] = max(‖x‖, ε) |
+ * | `MedalignL2Normalize` | x […, d] | epsilon, flatAtZero | unit […, d], norm […, 1] = max(‖x‖, ε) |
  * | `MedalignL2NormalizeGrad` | dy, unit […, d], norm […, 1] | epsilon, flatAtZero | dx […, d] |
  */
 function kernel(name: string, inputs: tf.NamedTensorMap, attributes: object): tf.Tensor[] | undefined {
   if (!tf.getKernel(name, tf.getBackend())) return undefined;
-  const outputs = tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap) as tf.Tensor | tf.Tensor[];
-  return Array.isArray(outputs) ? outputs : [outputs];
+  return tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap) as unknown as tf.Tensor[];
 }
 
 function divided(x: tf.Tensor, axis: number, epsilon: number): [unit: tf.Tensor, norm: tf.Tensor] {
@@ -73,6 +70,6 @@ function gradient(
 ): tf.Tensor {
   const long = tf.greater(norm, epsilon);
   const along = tf.sum(tf.mul(dy, unit), axis, true);
-  const across = tf.div(tf.sub(dy, tf.mul(unit, tf.where(long, along, tf.zerosLike(along)))), norm);
-  return flatAtZero ? tf.where(tf.broadcastTo(long, across.shape), across, tf.zerosLike(across)) : across;
+  const across = tf.div(tf.sub(dy, tf.mul(unit, tf.where(long, along, 0))), norm);
+  return flatAtZero ? tf.where(long, across, 0) : across;
 }
