@@ -57,8 +57,13 @@ describe('runMain', () => {
   });
 
   it.concurrent('one Ctrl-C that arrives twice is one', async () => {
-    const { code, stdout } = await run('loop', { signals: ['SIGINT', 'SIGINT'] });
+    const { code, stdout } = await run('echo', { signals: ['SIGINT', 'SIGINT'] });
     expect([code, stdout]).toEqual([130, 'ready\nsaved\n']);
+  });
+
+  it.concurrent('an echo that comes after the end does not kill', async () => {
+    const { code, stdout } = await run('late');
+    expect([code, stdout]).toEqual([130, 'echo\n']);
   });
 
   it.concurrent('ends after an error though something is still open', async () => {

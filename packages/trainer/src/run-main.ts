@@ -1,5 +1,8 @@
 import { exitCodeOf, exitCodes } from './errors';
 
+/** How long the same signal is still taken for the one that came, in ms. */
+const echoes = 500;
+
 /**
  * Runs a command's main function and turns what happens into an exit code.
  *
@@ -20,10 +23,11 @@ export async function runMain(main: (signal: AbortSignal) => Promise<unknown>): 
   const controller = new AbortController();
   let received: 'SIGINT' | 'SIGTERM' | undefined;
   let receivedAt = 0;
+  const sinceReceived = () => performance.now() - receivedAt;
   const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
     if (received) {
       // One Ctrl-C arrives several times: from the terminal, and passed on by npm and other parents.
-      if (performance.now() - receivedAt > 500) process.exit(exitCodes[signal]);
+      if (sinceReceived() > echoes) process.exit(exitCodes[signal]);
       return;
     }
     received = signal;
@@ -43,8 +47,10 @@ export async function runMain(main: (signal: AbortSignal) => Promise<unknown>): 
     if (!aborted) printError(error);
     code = aborted ? exitCodes[received!] : exitCodeOf(error);
   } finally {
-    // After a signal the handlers stay: its echoes may still be on the way, and must not kill what has ended well.
-    if (!received) {
+    // After a signal the handlers stay, and the process with them (Node takes handlers away while it exits): echoes may
+    // still be on the way, and must not kill what has ended well.
+    if (received) setTimeout(() => {}, echoes - sinceReceived());
+    else {
       process.off('SIGINT', onSignal);
       process.off('SIGTERM', onSignal);
     }

@@ -19,6 +19,22 @@ const programs: Record<string, (signal: AbortSignal) => Promise<void>> = {
     while (!signal.aborted) await wait(5);
     process.stdout.write('saved\n');
   },
+  /** Ends when the signal came twice; its clock stands still, so that the second is an echo however slow the machine. */
+  echo: async () => {
+    performance.now = () => 0;
+    let came = 0;
+    process.on('SIGINT', () => came++);
+    process.stdout.write('ready\n');
+    while (came < 2) await wait(5);
+    process.stdout.write('saved\n');
+  },
+  /** Sends itself an echo after main has ended, by a timer that runs only if something else keeps the process. */
+  late: async (signal) => {
+    process.kill(process.pid, 'SIGINT');
+    while (!signal.aborted) await wait(5);
+    const echo = () => process.stdout.write('echo\n') && process.kill(process.pid, 'SIGINT');
+    setTimeout(echo, 100).unref();
+  },
   deaf: async () => {
     process.stdout.write('ready\n');
     await wait(30_000);
