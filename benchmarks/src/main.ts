@@ -42,6 +42,13 @@ async function main(): Promise<void> {
 
   const ours = await Column.ours(values.backend);
   const pytorch = await Column.pytorch(values.python, ours.versions.device);
+  const [mine, theirs] = [ours, pytorch].map(({ versions }) => versions.version.split('+')[0]);
+  const sameLibtorch = ours.name === 'torch' && mine === theirs;
+  if (ours.name === 'torch' && !sameLibtorch) {
+    process.stderr.write(
+      `WARNING: the engine runs on libtorch ${mine}, PyTorch is ${theirs}: ratios compare two versions of the kernels. Fix: npm run engine with ${values.python} first in PATH\n`,
+    );
+  }
   const others: Column[] = [];
   for (const name of values.engines.split(',').filter(Boolean)) others.push(await Column.ours(name));
   const results: Result[] = [];
@@ -57,7 +64,7 @@ async function main(): Promise<void> {
   for (const column of [ours, pytorch, ...others]) column.stop();
 
   const versions = Object.fromEntries([ours, pytorch, ...others].map((column) => [column.name, column.versions]));
-  const report = { ...environment(versions), results };
+  const report = { ...environment(versions), sameLibtorch, results };
   const text = `${JSON.stringify(report, null, 1)}\n`;
   if (values.out) writeFileSync(values.out, text);
   if (values.json) process.stdout.write(text);
