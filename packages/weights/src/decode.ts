@@ -1,5 +1,5 @@
 import { codecs, type SafetensorsData, type SafetensorsDtype } from './dtypes';
-import { quoted, SafetensorsError } from './error';
+import { type ErrorKind, quoted, SafetensorsError } from './error';
 import { type HeaderEntry, readHeader } from './header';
 
 /** A tensor of a file: the type it has there, its shape, and its values as a typed array. */
@@ -44,17 +44,21 @@ export function decodeSafetensors(bytes: Uint8Array): SafetensorsMap {
 }
 
 /** A tensor from a buffer that holds its bytes and nothing else, and is taken over. */
-export function toEntry({ name, dtype, shape }: HeaderEntry, buffer: ArrayBuffer): SafetensorsEntry {
+export function toEntry(
+  { name, dtype, shape }: Pick<HeaderEntry, 'name' | 'dtype' | 'shape'>,
+  buffer: ArrayBuffer,
+  Kind: ErrorKind = SafetensorsError,
+): SafetensorsEntry {
   const data = codecs[dtype].read(buffer, (index, value, why) => {
-    throw new SafetensorsError(`tensor ${quoted(name)}: value ${value} at ${index} ${why}`);
+    throw new Kind(`tensor ${quoted(name)}: value ${value} at ${index} ${why}`);
   });
   return { dtype, shape, data };
 }
 
-/** @throws {SafetensorsError} saying what came instead of bytes. */
-export function checkBytes(bytes: unknown): asserts bytes is Uint8Array {
+/** Throws saying what came instead of bytes. */
+export function checkBytes(bytes: unknown, Kind: ErrorKind = SafetensorsError): asserts bytes is Uint8Array {
   const tag = Object.prototype.toString.call(bytes).slice(8, -1);
   if (tag !== 'Uint8Array') {
-    throw new SafetensorsError(`expected the bytes of a file as a Uint8Array, got ${tag}. Fix: new Uint8Array(buffer)`);
+    throw new Kind(`expected the bytes of a file as a Uint8Array, got ${tag}. Fix: new Uint8Array(buffer)`);
   }
 }

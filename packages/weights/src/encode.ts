@@ -44,16 +44,29 @@ export function encodeSafetensors(
 export type Item = { name: string; dtype: SafetensorsDtype; shape: readonly number[]; data: SafetensorsData };
 
 /** The header with its length before it, the tensors in the order of the file, and the size of it all. */
-export function plan(
-  tensors: ReadonlyMap<string, SafetensorsInput>,
-  { metadata }: SafetensorsOptions,
-): { header: Uint8Array; items: Item[]; size: number } {
-  const items = [...tensors].map(([name, input]) => toItem(name, input));
-  items.sort((a, b) => order.indexOf(a.dtype) - order.indexOf(b.dtype) || (a.name < b.name ? -1 : 1));
+export type Plan = { header: Uint8Array; items: Item[]; size: number };
+
+export function plan(tensors: ReadonlyMap<string, SafetensorsInput>, options: SafetensorsOptions): Plan {
+  return planItems(checkItems(tensors), options);
+}
+
+/** Tensors that were checked, in the caller's order. */
+export function checkItems(tensors: ReadonlyMap<string, SafetensorsInput>): Item[] {
+  return [...tensors].map(([name, input]) => toItem(name, input));
+}
+
+/** Bytes of a tensor in the file. */
+export const sizeOf = ({ dtype, data }: Item) => data.length * codecs[dtype].bytes;
+
+export function planItems(checked: Item[], { metadata }: SafetensorsOptions): Plan {
+  const items = checked.toSorted(
+    (a, b) => order.indexOf(a.dtype) - order.indexOf(b.dtype) || (a.name < b.name ? -1 : 1),
+  );
   const fields = metadata ? [field('__metadata__', checkMetadata(metadata))] : [];
   let offset = 0;
-  for (const { name, dtype, shape, data } of items) {
-    const end = offset + data.length * codecs[dtype].bytes;
+  for (const item of items) {
+    const { name, dtype, shape } = item;
+    const end = offset + sizeOf(item);
     fields.push(field(name, { dtype, shape, data_offsets: [offset, end] }));
     offset = end;
   }
@@ -62,7 +75,7 @@ export function plan(
 }
 
 /** Joined by hand: an object would move names like "0" to the front. */
-const field = (name: string, value: object) => `${JSON.stringify(name)}:${JSON.stringify(value)}`;
+const field = (name: string, value: unknown) => `${JSON.stringify(name)}:${JSON.stringify(value)}`;
 
 /** Length, JSON, and spaces up to a multiple of 8 bytes. */
 function frame(json: Uint8Array): Uint8Array {

@@ -1,9 +1,22 @@
-/** A safetensors file that cannot be read or written. The message names the tensor, what is wrong and what to do. */
-export class SafetensorsError extends Error {
-  override readonly name = 'SafetensorsError';
+/** Weights that cannot be read or written. The message names the file, the tensor, what is wrong and what to do. */
+export class WeightsError extends Error {
+  override readonly name: string = 'WeightsError';
   /** The system's code where it was the system that failed: `ENOENT`, `ENOSPC`, … */
   declare code?: string;
 }
+
+/** A safetensors file that cannot be read or written. */
+export class SafetensorsError extends WeightsError {
+  override readonly name = 'SafetensorsError';
+}
+
+/** A PyTorch checkpoint that cannot be read, or that asks for more than tensors. */
+export class CheckpointError extends WeightsError {
+  override readonly name = 'CheckpointError';
+}
+
+/** The kind of error that a reader throws. */
+export type ErrorKind = new (message: string, options?: ErrorOptions) => WeightsError;
 
 /** A name as messages quote it: short and on one line, whatever a file puts there. */
 export function quoted(name: string): string {

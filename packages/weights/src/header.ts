@@ -1,6 +1,7 @@
 import { codecs, order, type SafetensorsDtype } from './dtypes';
 import { duplicateName } from './duplicates';
 import { isSizes, quoted, SafetensorsError, shown } from './error';
+import { pulled } from './forms';
 
 /** Where a tensor lies: bytes from `begin` to `end` of the file. */
 export type HeaderEntry = { name: string; dtype: SafetensorsDtype; shape: number[]; begin: number; end: number };
@@ -16,6 +17,9 @@ const again = 'Fix: download or write the file again';
 /** Where the header ends and the tensors begin, from the first 8 bytes of a file of `size` bytes. */
 export function headerEnd(first: Uint8Array, size: number): number {
   if (first.length < 8) throw new SafetensorsError(`expected at least 8 bytes, got ${first.length}. ${again}`);
+  if (String.fromCharCode(...first.subarray(0, 8)) === 'version ') {
+    throw new SafetensorsError(`this is a Git LFS pointer, not the file itself. ${pulled}`);
+  }
   const declared = new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true);
   if (declared > BigInt(largestHeader)) {
     throw new SafetensorsError(

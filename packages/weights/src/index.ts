@@ -1,6 +1,10 @@
 export { decodeSafetensors, type SafetensorsEntry, SafetensorsMap } from './decode';
 export type { SafetensorsData, SafetensorsDtype } from './dtypes';
 export { encodeSafetensors, type SafetensorsInput, type SafetensorsOptions } from './encode';
-export { SafetensorsError } from './error';
+export { CheckpointError, SafetensorsError, WeightsError } from './error';
+export { type OpenSafetensors, openSafetensors } from './open-safetensors';
+export { type CheckpointOptions, readPyTorchCheckpoint, WeightsMap } from './read-checkpoint';
 export { readSafetensors, readSafetensorsMetadata } from './read-file';
+export { readWeights } from './read-weights';
 export { writeSafetensors } from './write-file';
+export { type ShardedOptions, writeSafetensorsSharded } from './write-sharded';

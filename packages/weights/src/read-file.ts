@@ -1,8 +1,5 @@
-import type { FileHandle } from 'node:fs/promises';
-import { checkBytes, decodeSafetensors, SafetensorsMap, toEntry } from './decode';
-import { SafetensorsError } from './error';
-import { type Header, headerEnd, readHeader } from './header';
-import { fileSystem, named } from './node';
+import { decodeSafetensors, SafetensorsMap } from './decode';
+import { openSafetensors } from './open-safetensors';
 
 /**
  * Reads a safetensors file. From a path each tensor is read straight into its own array: the file is never in memory as a
@@ -17,15 +14,15 @@ import { fileSystem, named } from './node';
  */
 export async function readSafetensors(pathOrBytes: string | Uint8Array): Promise<SafetensorsMap> {
   if (typeof pathOrBytes !== 'string') return decodeSafetensors(pathOrBytes);
-  return openFile(pathOrBytes, async (file, { entries, metadata }) => {
+  const file = await openSafetensors(pathOrBytes);
+  try {
     const tensors = new SafetensorsMap();
-    tensors.metadata = metadata;
-    for (const entry of entries) {
-      const { buffer } = await readRange(file, entry.begin, entry.end);
-      tensors.set(entry.name, toEntry(entry, buffer));
-    }
+    tensors.metadata = file.metadata;
+    for (const name of file.names) tensors.set(name, await file.read(name));
     return tensors;
-  });
+  } finally {
+    await file.close();
+  }
 }
 
 /**
@@ -39,37 +36,7 @@ export async function readSafetensors(pathOrBytes: string | Uint8Array): Promise
  * await readSafetensorsMetadata(encodeSafetensors(tensors, { metadata: { step: '3' } })); // {"step":"3"}
  */
 export async function readSafetensorsMetadata(pathOrBytes: string | Uint8Array): Promise<Record<string, string>> {
-  if (typeof pathOrBytes === 'string') return openFile(pathOrBytes, async (_, { metadata }) => metadata);
-  checkBytes(pathOrBytes);
-  return readHeader(pathOrBytes).metadata;
-}
-
-/** Opens a file, checks its header, uses both, and closes the file whatever happens. */
-async function openFile<T>(path: string, use: (file: FileHandle, header: Header) => Promise<T>): Promise<T> {
-  try {
-    const file = await fileSystem().open(path);
-    try {
-      const { size } = await file.stat();
-      const first = await readRange(file, 0, Math.min(8, size));
-      const start = await readRange(file, 0, headerEnd(first, size));
-      return await use(file, readHeader(start, size));
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw named(path, error);
-  }
-}
-
-/** What the system reads at once: its calls end at 2 GiB. */
-const chunk = 2 ** 30;
-
-async function readRange(file: FileHandle, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(end - begin);
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesRead } = await file.read(bytes, done, Math.min(chunk, bytes.length - done), begin + done);
-    if (bytesRead === 0) throw new SafetensorsError(`it became shorter while it was read. Fix: read it again`);
-    done += bytesRead;
-  }
-  return bytes;
+  const file = await openSafetensors(pathOrBytes);
+  await file.close();
+  return file.metadata;
 }

@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
-import { plan, type SafetensorsInput, type SafetensorsOptions, toBytes } from './encode';
+import { type Plan, plan, type SafetensorsInput, type SafetensorsOptions, toBytes } from './encode';
+import { SafetensorsError } from './error';
 import { fileSystem, named } from './node';
 
 /**
@@ -23,32 +24,53 @@ export async function writeSafetensors(
   options: SafetensorsOptions = {},
 ): Promise<void> {
   try {
-    const { header, items } = plan(tensors, options);
-    await writeWhole(path, async (file) => {
-      await file.writeFile(header);
-      for (const item of items) await file.writeFile(toBytes(item));
-    });
+    const planned = plan(tensors, options);
+    await writeWhole([{ path, write: (file) => writePlan(file, planned) }]);
   } catch (error) {
-    throw named(`${path}: cannot be written`, error);
+    throw named(`${path}: cannot be written`, error, SafetensorsError);
   }
 }
 
-/** Writes beside the path and renames. A random name: two writers of one path must not meet, nor remove each other's file. */
-async function writeWhole(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+/** A planned file, tensor by tensor. */
+export async function writePlan(file: FileHandle, { header, items }: Plan): Promise<void> {
+  await file.writeFile(header);
+  for (const item of items) await file.writeFile(toBytes(item));
+}
+
+/** What is written, and where to. */
+export type Job = { path: string; write(file: FileHandle): Promise<void> };
+
+/**
+ * Writes every file beside its path, flushed to the disk, and then renames them in their order; on an error all of them are
+ * removed. Random names: two writers of one path must not meet, nor remove each other's file.
+ *
+ * @param before is asked between the two, and may still throw.
+ */
+export async function writeWhole(jobs: Job[], before?: () => Promise<void>): Promise<void> {
   const { open, rename, rm } = fileSystem();
-  const temporary = `${path}.${globalThis.crypto.randomUUID().slice(0, 8)}.tmp`;
-  const file = await open(temporary, 'wx');
+  const mine: string[] = [];
   try {
-    try {
-      await write(file);
-      await file.sync();
-    } finally {
-      await file.close();
+    const temporaries: string[] = [];
+    for (const { path, write } of jobs) {
+      const temporary = `${path}.${globalThis.crypto.randomUUID().slice(0, 8)}.tmp`;
+      const file = await open(temporary, 'wx');
+      mine.push(temporary);
+      try {
+        await write(file);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      temporaries.push(temporary);
     }
-    await rename(temporary, path);
+    await before?.();
+    for (const [i, { path }] of jobs.entries()) {
+      await rename(temporaries[i]!, path);
+      mine.push(path);
+    }
   } catch (error) {
     // Whatever stops the removal, the first error is the one to see.
-    await rm(temporary, { force: true }).catch(() => {});
+    for (const path of mine) await rm(path, { force: true }).catch(() => {});
     throw error;
   }
 }
