@@ -174,15 +174,14 @@ export class Machine {
   }
 }
 
-/** What a value is, for messages. */
+/** What a value is, for messages; the classes of this package say it themselves, in `kind`. */
 export function describe(value: unknown): string {
-  if (value instanceof Callable || value instanceof Foreign) return value.name;
   if (value === null) return 'None';
   if (typeof value === 'string') return `the text ${quoted(value)}`;
   if (value instanceof Map) return 'a dict';
   if (Array.isArray(value)) return 'a list or tuple';
   if (value instanceof Set) return 'a set';
   if (value instanceof Uint8Array) return 'bytes';
-  if (typeof value === 'object') return `a ${value.constructor.name}`;
+  if (typeof value === 'object') return (value as { kind: string }).kind;
   return String(value).slice(0, 40);
 }

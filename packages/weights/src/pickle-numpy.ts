@@ -2,6 +2,7 @@ import { Callable, type Fail } from './pickle-values';
 
 /** The type of a NumPy scalar, as far as it is a number. Lightning's files hold such scalars (best score, learning rates). */
 export class NumpyDtype {
+  readonly kind = 'a numpy.dtype';
   private littleEndian = true;
 
   constructor(readonly code: string) {}

@@ -8,7 +8,7 @@ import { Storage, TensorView, tensorView } from './tensor-view';
 /** The element type that a storage class or a dtype of PyTorch stands for; undefined where this package has none. */
 class TorchType {
   constructor(
-    readonly name: string,
+    readonly kind: string,
     readonly dtype: SafetensorsDtype | undefined,
   ) {}
 }
@@ -60,7 +60,7 @@ function rebuildTyped(args: unknown[], tools: Tools): unknown {
   if (storage instanceof Foreign) return storage;
   if (!(storage instanceof Storage) || !(type instanceof TorchType))
     return tools.fail('a tensor without storage or type');
-  if (!type.dtype) return tools.fail(`a tensor of ${type.name}, which this package does not read`, typeFix);
+  if (!type.dtype) return tools.fail(`a tensor of ${type.kind}, which this package does not read`, typeFix);
   const ratio = codecs[type.dtype].bytes / codecs[storage.dtype].bytes;
   const [length, begin, total] = [storage.length / ratio, storage.begin / ratio, storage.total / ratio];
   if (!isSizes([length, begin, total])) return tools.fail('a storage of parts of elements');

@@ -11,9 +11,17 @@ export class Callable {
     readonly call: (args: unknown[], tools: Tools) => unknown,
     readonly isClass = false,
   ) {}
+
+  get kind(): string {
+    return this.name;
+  }
 }
 
 /** A name that is not on the list, where the caller asked to skip these: nothing is known of it, and nothing is done. */
 export class Foreign {
   constructor(readonly name: string) {}
+
+  get kind(): string {
+    return this.name;
+  }
 }

@@ -4,6 +4,8 @@ import type { Fail } from './pickle-values';
 
 /** What tensors look at: `length` elements from element `begin` on, of the record `key` that has `total`. */
 export class Storage {
+  readonly kind = 'a storage';
+
   constructor(
     readonly key: string,
     readonly dtype: SafetensorsDtype,
@@ -15,6 +17,8 @@ export class Storage {
 
 /** A tensor as PyTorch saves it: a strided look at a storage, all of it inside. Offset and strides count elements. */
 export class TensorView {
+  readonly kind = 'a tensor';
+
   constructor(
     readonly storage: Storage,
     readonly offset: number,
