@@ -118,10 +118,12 @@ async function prepare(
   channels: 1 | 3,
   cache?: ImageCache,
 ): Promise<CachedImage> {
-  const key = sample.image.kind === 'file' ? `${channels}|${transform.key}|${sample.image.path}` : undefined;
+  const { image } = sample;
+  const dicom = image.kind === 'file' && image.dicom ? JSON.stringify(image.dicom) : '';
+  const key = image.kind === 'file' ? `${channels}|${transform.key}|${dicom}|${image.path}` : undefined;
   const known = key === undefined ? undefined : cache?.get(key);
   if (known) return known;
-  const decoded = toChannels(await loadImage(sample.image), channels);
+  const decoded = toChannels(await loadImage(image), channels);
   const { width, height, data } = decoded;
   if (data.length !== width * height * channels) {
     throw new DataError(`${sample.id}: ${data.length} values for a ${width} × ${height} image of ${channels} channels`);

@@ -1,5 +1,8 @@
 import { open } from 'node:fs/promises';
-import { DataError, type ImageSource, type Raster } from './types';
+import { extname } from 'node:path';
+import { dicomHeader, parseDicom } from './dicom-header';
+import { decodeDicom } from './dicom-raster';
+import { DataError, type DicomOptions, type ImageSource, type Raster } from './types';
 
 const LFS_HEAD = 'version https://git-lfs.github.com/spec/';
 
@@ -13,13 +16,26 @@ const LFS_HEAD = 'version https://git-lfs.github.com/spec/';
  * await isLfsPointer(path); // true
  */
 export async function isLfsPointer(path: string): Promise<boolean> {
+  return (await textAt(path, 0, LFS_HEAD.length)) === LFS_HEAD;
+}
+
+async function textAt(path: string, position: number, length: number): Promise<string> {
   const file = await open(path, 'r');
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(LFS_HEAD.length), 0, LFS_HEAD.length, 0);
-    return buffer.toString('latin1', 0, bytesRead) === LFS_HEAD;
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position);
+    return buffer.toString('latin1', 0, bytesRead);
   } finally {
     await file.close();
   }
+}
+
+const otherImages = new Set(['.jpg', '.jpeg', '.png', '.webp', '.tif', '.tiff', '.gif', '.avif']);
+
+/** By the name, or by the mark in the file where the name does not tell. */
+async function isDicom(path: string): Promise<boolean> {
+  const extension = extname(path).toLowerCase();
+  if (extension === '.dcm') return true;
+  return !otherImages.has(extension) && (await textAt(path, 128, 4).catch(() => '')) === 'DICM';
 }
 
 /** Why a file could not be read, in words that help. */
@@ -42,6 +58,10 @@ async function decoder(path: string) {
  */
 export async function imageSize(path: string): Promise<{ width: number; height: number }> {
   try {
+    if (await isDicom(path)) {
+      const { width, height } = dicomHeader(await parseDicom(path));
+      return { width, height };
+    }
     const { autoOrient } = await (await decoder(path)).metadata();
     return { width: autoOrient.width, height: autoOrient.height };
   } catch (error) {
@@ -50,15 +70,18 @@ export async function imageSize(path: string): Promise<{ width: number; height: 
 }
 
 /**
- * Decodes an image file (JPEG, PNG, WebP, TIFF, GIF) on a thread of its own.
+ * Decodes an image file (JPEG, PNG, WebP, TIFF, GIF, DICOM) on a thread of its own.
  *
  * Upright by its EXIF orientation; a palette becomes colours; CMYK becomes RGB; transparency is laid on black; 16 bits
- * become `Float32Array` in 0…1 of the full 16-bit range, 8 bits `Uint8Array`. Grey stays one channel.
+ * become `Float32Array` in 0…1 of the full 16-bit range, 8 bits `Uint8Array`. Grey stays one channel. DICOM: as
+ * `decodeDicom`.
  *
+ * @param options `dicom` for DICOM files, see `decodeDicom`.
  * @throws {DataError} naming the file and why: broken, truncated, missing, a Git-LFS pointer.
  */
-export async function decodeImage(path: string): Promise<Raster> {
+export async function decodeImage(path: string, { dicom }: { dicom?: DicomOptions } = {}): Promise<Raster> {
   try {
+    if (await isDicom(path)) return await decodeDicom(path, dicom);
     const image = await decoder(path);
     const { space, depth } = await image.metadata();
     const grey = space === 'b-w' || space === 'grey16';
@@ -87,5 +110,5 @@ export async function decodeImage(path: string): Promise<Raster> {
  * (await loadImage(samples[0].image)).width; // 64
  */
 export async function loadImage(image: ImageSource): Promise<Raster> {
-  return image.kind === 'file' ? decodeImage(image.path) : image;
+  return image.kind === 'file' ? decodeImage(image.path, { dicom: image.dicom }) : image;
 }

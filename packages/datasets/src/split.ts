@@ -20,7 +20,17 @@ export interface SplitManifest {
   format: 'medalign-split';
   version: 1;
   dataset: string;
-  options: { fractions: Record<SplitName, number>; seed: number; together: string[][] };
+  options: {
+    /** `patient`: made by `splitByPatient`; `given`: the publisher's own, by `givenSplit`. Manifests without it: `patient`. */
+    by?: 'patient' | 'given';
+    /** As asked for; of a given split, as found. */
+    fractions: Record<SplitName, number>;
+    /** Of a given split, null. */
+    seed: number | null;
+    together: string[][];
+    /** What the reader was asked for (`dataset.options`): which text, which labels, how pixels are scaled. */
+    reader?: Record<string, unknown>;
+  };
   parts: Record<SplitName, { patients: number; samples: number; sha256: string; ids: string[] }>;
 }
 
@@ -32,7 +42,7 @@ const sha256OfIds = (ids: readonly string[]) =>
     .digest('hex');
 
 /** Patient id → one name for all ids of that person. */
-function persons(samples: readonly Sample[], together: readonly (readonly string[])[]): Map<string, string> {
+export function persons(samples: readonly Sample[], together: readonly (readonly string[])[]): Map<string, string> {
   const parent = new Map<string, string>();
   const find = (id: string): string => {
     const up = parent.get(id);
@@ -104,10 +114,11 @@ export function splitByPatient(
       );
     }
   });
-  return { ...parts, manifest: manifestOf(dataset, parts, { fractions, seed, together: lists }) };
+  return { ...parts, manifest: manifestOf(dataset, parts, { by: 'patient', fractions, seed, together: lists }) };
 }
 
-function manifestOf(
+/** Names, counts and hashes of the parts. */
+export function manifestOf(
   dataset: Dataset,
   parts: Record<SplitName, Sample[]>,
   options: SplitManifest['options'],
@@ -123,7 +134,14 @@ function manifestOf(
       return [name, { patients, samples: ids.length, sha256: sha256OfIds(ids), ids }];
     }),
   ) as SplitManifest['parts'];
-  return { format: 'medalign-split', version: 1, dataset: dataset.name, options, parts: described };
+  const reader = dataset.options && { reader: dataset.options };
+  return {
+    format: 'medalign-split',
+    version: 1,
+    dataset: dataset.name,
+    options: { ...options, ...reader },
+    parts: described,
+  };
 }
 
 function duplicate(ids: readonly string[]): string | undefined {
@@ -173,13 +191,25 @@ export async function readManifest(path: string): Promise<SplitManifest> {
 /**
  * Splits a dataset as a manifest says, so that a published result can be repeated on the same samples.
  *
- * @throws {DataError} if an id of the manifest is not in the dataset, or a sample is not in the manifest.
+ * @throws {DataError} if an id of the manifest is not in the dataset, a sample is not in the manifest, or the reader was
+ * asked for something else then (another text, other labels).
  * @example
  * const set = phantomChest({ patients: 20 });
  * const { test, manifest } = splitByPatient(set);
  * applyManifest(set, manifest).test.length - test.length; // 0
  */
 export function applyManifest(dataset: Dataset, manifest: SplitManifest): Split {
+  const { reader } = manifest.options;
+  for (const name of reader && dataset.options
+    ? new Set([...Object.keys(reader), ...Object.keys(dataset.options)])
+    : []) {
+    const [then, now] = [JSON.stringify(reader![name]), JSON.stringify(dataset.options![name])];
+    if (then !== now) {
+      throw new DataError(
+        `${dataset.name}: the manifest was made with ${name} ${then ?? 'not set'}, the dataset was read with ${now ?? 'not set'}. Fix: read it with the manifest's options.reader`,
+      );
+    }
+  }
   const samples = new Map(dataset.samples.map((sample) => [sample.id, sample]));
   const parts = {} as Record<SplitName, Sample[]>;
   for (const name of splitNames) {

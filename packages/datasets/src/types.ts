@@ -16,12 +16,37 @@ export interface Raster {
 }
 
 /** Where the pixels of a sample are: a file to decode when needed, or pixels already in memory. */
-export type ImageSource = { kind: 'file'; path: string } | ({ kind: 'pixels' } & Raster);
+export type ImageSource =
+  | {
+      kind: 'file';
+      path: string;
+      /** How a DICOM file becomes pixels; other files ignore it. */
+      dicom?: DicomOptions;
+    }
+  | ({ kind: 'pixels' } & Raster);
+
+/** How the stored values of a DICOM file become pixels. Results made with different ones do not belong in one table. */
+export interface DicomOptions {
+  /** Of a file with several. Default 0, the first. */
+  frame?: number;
+  /**
+   * What becomes 0 and 1, after rescale slope and intercept: `minMax` (default) the image's own smallest and largest value;
+   * `max` 0 and the largest (the minimum is not subtracted); `window` the edges of the window; `bits` the smallest and
+   * largest value that the stored bits can hold. Colour is not scaled.
+   */
+  scale?: 'minMax' | 'max' | 'window' | 'bits';
+  /** For `scale: 'window'`: the file's window of this number (default 0, the first), or one of your own. */
+  window?: number | { center: number; width: number };
+  /** Turn MONOCHROME1, where small values are bright, into MONOCHROME2. Default true. */
+  invert?: boolean;
+  /** 32 (default): `Float32Array` in 0…1; 8: `Uint8Array`, rounded. */
+  depth?: 8 | 32;
+}
 
 /** One thing a report says about one place: the phrase, and where it is. */
 export interface Finding {
   category: string;
-  /** The words of the report that describe this finding; they occur in `Sample.text` (ignoring case). */
+  /** The words that describe this finding; where there is a report, they occur in `Sample.text` (ignoring case). */
   phrase: string;
   /** The smallest rectangle around all of the finding. */
   box: Box;
@@ -73,6 +98,8 @@ export interface Dataset {
   notes: string[];
   /** Patient ids that belong to one person; splits keep each list together. */
   together?: string[][];
+  /** What the reader was asked for, where it changes texts, labels or pixels; goes into the manifest of a split. */
+  options?: Record<string, unknown>;
 }
 
 /** Data on disk is not what it should be. The message names the file, what was expected, what came, and the fix. */
