@@ -1,6 +1,6 @@
 import { access, readdir } from 'node:fs/promises';
 import { join, parse as parsePath } from 'node:path';
-import { imageSize, isLfsPointer } from './decode';
+import { imageSize, refuseLfsPointer } from './decode';
 import { dropCounter, readDelimited, readText, requireColumns } from './table';
 import { DataError, type Dataset, type Region, type Sample } from './types';
 
@@ -135,11 +135,7 @@ export async function covidChestxray(
     throw new DataError(`${path}: no row is left of ${rows.length} (${why.join(', ')}). Fix: widen the filters`);
   }
   const first = samples[0]!.image as { path: string };
-  if (await isLfsPointer(first.path)) {
-    throw new DataError(
-      `${first.path}: this is a Git-LFS pointer, not an image. Fix: run \`git lfs pull\` at its source`,
-    );
-  }
+  await refuseLfsPointer(first.path);
   const names = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels!)))].sort();
   for (const sample of samples) {
     sample.labels = Object.fromEntries(names.map((name) => [name, sample.labels![name] ?? 0]));

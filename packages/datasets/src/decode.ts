@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { dicomHeader, parseDicom } from './dicom-header';
+import { dicomSize } from './dicom';
 import { decodeDicom } from './dicom-raster';
 import { DataError, type DicomOptions, type ImageSource, type Raster } from './types';
 
@@ -45,6 +45,19 @@ async function reason(path: string, error: unknown): Promise<string> {
   return (error as Error).message;
 }
 
+/** The error to give: that of a DICOM file names it already. */
+async function failure(path: string, what: string, error: unknown): Promise<DataError> {
+  const said = error instanceof DataError && !(await isLfsPointer(path).catch(() => false));
+  return said ? error : new DataError(`${path}: ${what}: ${await reason(path, error)}`);
+}
+
+/** @throws {DataError} if the file is a Git-LFS pointer. Readers ask for the first image: the others are like it. */
+export async function refuseLfsPointer(path: string): Promise<void> {
+  if (await isLfsPointer(path)) {
+    throw new DataError(`${path}: this is a Git-LFS pointer, not an image. Fix: run \`git lfs pull\` at its source`);
+  }
+}
+
 /** `sharp` is loaded on first use, so that the phantom and the transforms need nothing native. */
 async function decoder(path: string) {
   const { default: sharp } = await import('sharp');
@@ -59,13 +72,12 @@ async function decoder(path: string) {
 export async function imageSize(path: string): Promise<{ width: number; height: number }> {
   try {
     if (await isDicom(path)) {
-      const { width, height } = dicomHeader(await parseDicom(path));
-      return { width, height };
+      return await dicomSize(path);
     }
     const { autoOrient } = await (await decoder(path)).metadata();
     return { width: autoOrient.width, height: autoOrient.height };
   } catch (error) {
-    throw new DataError(`${path}: cannot read the image: ${await reason(path, error)}`);
+    throw await failure(path, 'cannot read the image', error);
   }
 }
 
@@ -97,7 +109,7 @@ export async function decodeImage(path: string, { dicom }: { dicom?: DicomOption
     const values = new Uint16Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
     return { data: Float32Array.from(values, (v) => v / 65535), width, height, channels };
   } catch (error) {
-    throw new DataError(`${path}: cannot decode the image: ${await reason(path, error)}`);
+    throw await failure(path, 'cannot decode the image', error);
   }
 }
 

@@ -125,7 +125,21 @@ export async function readDicom(source: string | Uint8Array, { frame }: { frame?
     const { bigEndian: _, highBit: __, planar: ___, ...rest } = header;
     return { ...rest, frames: wanted.length, photometric: photometric[0]!, data };
   } catch (error) {
-    const where = typeof source === 'string' ? source : 'DICOM bytes';
-    throw new DataError(`${where}: cannot decode: ${(error as Error)?.message ?? error}`);
+    throw failed(source, error);
+  }
+}
+
+const failed = (source: string | Uint8Array, error: unknown) =>
+  new DataError(
+    `${typeof source === 'string' ? source : 'DICOM bytes'}: cannot decode: ${(error as Error)?.message ?? error}`,
+  );
+
+/** Width and height from the header. */
+export async function dicomSize(path: string): Promise<{ width: number; height: number }> {
+  try {
+    const { width, height } = dicomHeader(await parseDicom(path));
+    return { width, height };
+  } catch (error) {
+    throw failed(path, error);
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname, extname, isAbsolute, join } from 'node:path';
-import { isLfsPointer } from './decode';
+import { isLfsPointer, refuseLfsPointer } from './decode';
 import { dropCounter, readDelimited, readText, requireColumns, type Table } from './table';
 import { type Box, DataError, type Dataset, type Finding, type Sample } from './types';
 
@@ -170,11 +170,7 @@ export async function pairsDataset(path: string, options: PairsOptions = {}): Pr
   if (samples.length === 0)
     throw new DataError(`${path}: none of the ${table.rows.length} rows has an image and a text`);
   const first = samples[0]!.image as { path: string };
-  if (await isLfsPointer(first.path)) {
-    throw new DataError(
-      `${first.path}: this is a Git-LFS pointer, not an image. Fix: run \`git lfs pull\` at its source`,
-    );
-  }
+  await refuseLfsPointer(first.path);
   const notes = table.columns.includes(nameOf('patient'))
     ? []
     : ['No patient column: each image counts as a patient of its own, so a split may separate images of one patient.'];

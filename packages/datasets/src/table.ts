@@ -1,4 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 import { parse } from 'csv-parse/sync';
 import { isLfsPointer } from './decode';
 import { DataError } from './types';
@@ -9,13 +12,14 @@ export interface Table {
   rows: Record<string, unknown>[];
 }
 
-/** Reads a text file; says so if it is missing or a Git-LFS pointer. */
+/** Reads a text file, unpacked if its name ends in `.gz`; says so if it is missing or a Git-LFS pointer. */
 export async function readText(path: string): Promise<string> {
   try {
     if (await isLfsPointer(path)) {
       throw new DataError(`${path}: this is a Git-LFS pointer, not the data. Fix: run \`git lfs pull\` at its source`);
     }
-    return await readFile(path, 'utf8');
+    if (!path.endsWith('.gz')) return await readFile(path, 'utf8');
+    return (await promisify(gunzip)(await readFile(path))).toString('utf8');
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(`${path}: cannot read the file: ${(error as Error).message}`);
@@ -43,6 +47,24 @@ export async function readDelimited(path: string, delimiter = ','): Promise<Tabl
   } catch (error) {
     throw new DataError(`${path}: not a table: ${(error as Error).message}`);
   }
+}
+
+/** Reads the first sheet of an xlsx file, its first row as the header. */
+export async function readSpreadsheet(path: string): Promise<Table> {
+  if (await isLfsPointer(path).catch(() => false)) await readText(path);
+  const { readSheet } = await import('read-excel-file/node');
+  let cells: unknown[][];
+  try {
+    cells = await readSheet(path);
+  } catch (error) {
+    throw new DataError(`${path}: cannot read the spreadsheet: ${(error as Error).message}`);
+  }
+  const [header = [], ...rows] = cells;
+  const columns = header.map((name) => String(name ?? '').trim());
+  return {
+    columns: columns.filter(Boolean),
+    rows: rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i] ?? '']))),
+  };
 }
 
 /** Letters to change, insert or drop to turn one name into the other. */
@@ -85,4 +107,54 @@ export function dropCounter() {
       dropped[reason] = (dropped[reason] ?? 0) + 1;
     },
   };
+}
+
+/** Tells whether files are there, reading each folder once. */
+export class FileLookup {
+  private readonly folders = new Map<string, Promise<Set<string>>>();
+
+  async has(path: string): Promise<boolean> {
+    const folder = dirname(path);
+    let names = this.folders.get(folder);
+    if (!names) {
+      names = readdir(folder).then(
+        (list) => new Set(list),
+        () => new Set<string>(),
+      );
+      this.folders.set(folder, names);
+    }
+    return (await names).has(path.slice(folder.length + 1));
+  }
+}
+
+/** Asks for all items, some at a time, and keeps their order: a quarter of a million open files are too many. */
+export async function mapLimited<T, R>(items: readonly T[], work: (item: T) => Promise<R>, limit = 64): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) {
+      const i = next++;
+      results[i] = await work(items[i]!);
+    }
+  };
+  await Promise.all(Array.from({ length: limit }, worker));
+  return results;
+}
+
+/** @throws {DataError} if every row was left out, with the reasons. */
+export function requireRows(
+  path: string,
+  rows: number,
+  kept: number,
+  dropped: Record<string, number>,
+  fix: string,
+): void {
+  if (kept > 0) return;
+  const why = Object.entries(dropped).map(([reason, count]) => `${reason}: ${count}`);
+  throw new DataError(`${path}: no row is left of ${rows} (${why.join(', ')}). Fix: ${fix}`);
+}
+
+/** A published count beside the one that was found; empty if they are the same. */
+export function countNote(what: string, published: number, found: number): string[] {
+  return published === found ? [] : [`${what}: ${published} are published, this copy has ${found}.`];
 }
