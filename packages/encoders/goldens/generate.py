@@ -1,40 +1,19 @@
 """Writes the reference values that the tests of this package compare with. Run without arguments.
 
-Needs torch, torchvision, transformers, tokenizers. Tokeniser references need the two public BERT vocabularies: their folder is
+Needs torch, torchvision, timm, open_clip_torch, transformers, tokenizers. Tokeniser references need the two public BERT vocabularies: their folder is
 MEDALIGN_DATA/vocab, or ../shared/data/vocab beside the repository.
 """
 
-import json
 import os
 from pathlib import Path
 
 import torch
+from common import array, here, shake, weigh, write
 from tokenizers import BertWordPieceTokenizer
 from torchvision.models import resnet50
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from transformers import BertConfig, BertModel
-
-here = Path(__file__).resolve().parent
-digits = 7
-
-
-def numbers(tensor):
-    return [float(f"{x:.{digits}g}") for x in tensor.detach().double().flatten().tolist()]
-
-
-def array(tensor):
-    return {"shape": list(tensor.shape), "data": numbers(tensor)}
-
-
-def write(name, value):
-    (here / name).write_text(json.dumps(value, separators=(",", ":"), ensure_ascii=True) + "\n")
-
-
-def weigh(tensor):
-    """A fixed linear functional, so that every output matters differently: sum of x_i * sin(i + 1)."""
-    flat = tensor.flatten()
-    return (flat * torch.sin(torch.arange(1, flat.numel() + 1, dtype=flat.dtype))).sum()
-
+from vision import vision_goldens
 
 class TinyResNet(torch.nn.Module):
     """torchvision's blocks and names with free widths, stem and channels."""
@@ -73,17 +52,6 @@ class TinyResNet(torch.nn.Module):
             x = getattr(self, f"layer{stage + 1}")(x)
             features.append(x)
         return features, x.mean((2, 3))
-
-
-def shake(model):
-    """Parameters and running statistics away from their symmetric initial values."""
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if tensor.dtype.is_floating_point:
-                if "running_var" in name or name.endswith(("bn1.weight", "bn2.weight", "bn3.weight", "LayerNorm.weight")):
-                    tensor.copy_(0.5 + torch.rand_like(tensor))
-                elif tensor.dim() == 1:
-                    tensor.copy_(0.3 * torch.randn_like(tensor))
 
 
 def resnet_golden(block, **config):
@@ -187,3 +155,4 @@ write("resnet-bottleneck.json", resnet_golden("bottleneck", layers=[1, 1], width
 write("bert.json", bert_golden())
 write("tokenizer.json", tokenizer_golden())
 write("names.json", names_golden())
+vision_goldens()

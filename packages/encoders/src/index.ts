@@ -1,9 +1,22 @@
+export type { Activation } from './activation';
 export { Bert, type BertOptions } from './bert';
 export { BatchNorm } from './layers';
 export { Linear } from './linear';
-export { Module } from './module';
+export type { LoadPolicy, LoadReport } from './load-state';
+export { type FrozenNorm, Module } from './module';
+export type { NamePattern } from './patterns';
+export type { Interpolation } from './position-embedding';
+export { ProjectionHead, type ProjectionHeadOptions } from './projection-head';
+export { recompute } from './recompute';
 export { ResNet, type ResNetOptions, resnet18, resnet34, resnet50, resnet101 } from './resnet';
 export { type StateDict, StateDictError, type StateEntry } from './state';
 export { createTokenizer, type EncodedTexts, type EncodeOptions, loadTokenizer, type Tokenizer } from './tokenizer';
+export {
+  VisionTransformer,
+  type VisionTransformerOptions,
+  vitBase,
+  vitLarge,
+  vitSmall,
+} from './vision-transformer';
 export { buildVocabulary } from './vocabulary';
 export { wordFeatures } from './word-features';

@@ -1,7 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { fromEcosystem, type Layout, type StateDict, StateDictError, type StateEntry, toEcosystem } from './state';
+import { checkReport, type Fit, type LoadPolicy, type LoadReport, matchState } from './load-state';
+import { type NameMap, sameNames } from './names';
+import { type NamePattern, selectNames } from './patterns';
+import { fromEcosystem, type Layout, type StateDict, toEcosystem } from './state';
 
-type Entry = { variable: tf.Variable; layout: Layout; trainable: boolean };
+/** What frozen batch normalisation uses when training: its running statistics, or those of the batch. */
+export type FrozenNorm = 'evaluation' | 'training';
+
+type Entry = { variable: tf.Variable; layout: Layout; buffer: boolean; frozen?: FrozenNorm };
 
 /**
  * A model part with named variables. Names are those of the ecosystem's checkpoints; arrays lie as tfjs wants them, and
@@ -11,6 +17,8 @@ type Entry = { variable: tf.Variable; layout: Layout; trainable: boolean };
  * const layer = new Linear(2, 3, { seed: 1 });
  * [...layer.parameters().keys()]; // ["weight", "bias"]
  * layer.stateDict().get('weight').shape; // [3, 2]
+ * layer.freeze('b*'); // ["bias"]
+ * [...layer.parameters().keys()]; // ["weight"]
  * layer.dispose();
  */
 export abstract class Module {
@@ -31,7 +39,7 @@ export abstract class Module {
     const variable = tf.tidy(() =>
       tf.variable(tf.tensor(values as Float32Array, shape, dtype), trainable, undefined, dtype),
     );
-    this.own.set(name, { variable, layout, trainable });
+    this.own.set(name, { variable, layout, buffer: !trainable });
     return variable;
   }
 
@@ -46,19 +54,76 @@ export abstract class Module {
     for (const [name, child] of this.children) yield* child.entries(`${prefix}${name}.`);
   }
 
-  private select(trainable: boolean): Map<string, tf.Variable> {
-    const chosen = [...this.entries()].filter(([, entry]) => entry.trainable === trainable);
-    return new Map(chosen.map(([name, entry]) => [name, entry.variable]));
+  private select(chosen: (entry: Entry) => boolean): Map<string, tf.Variable> {
+    const entries = [...this.entries()].filter(([, entry]) => chosen(entry));
+    return new Map(entries.map(([name, entry]) => [name, entry.variable]));
   }
 
   /** Trainable variables by name, in tfjs layout: what an optimiser gets. */
   parameters(): Map<string, tf.Variable> {
-    return this.select(true);
+    return this.select(({ buffer, frozen }) => !buffer && !frozen);
   }
 
-  /** Variables that are not trained (running statistics) by name, in tfjs layout. */
+  /** Frozen parameters by name, in tfjs layout. */
+  frozenParameters(): Map<string, tf.Variable> {
+    return this.select(({ buffer, frozen }) => !buffer && frozen !== undefined);
+  }
+
+  /** Variables that are never trained (running statistics) by name, in tfjs layout. */
   buffers(): Map<string, tf.Variable> {
-    return this.select(false);
+    return this.select(({ buffer }) => buffer);
+  }
+
+  /**
+   * Takes parameters out of training: they leave `parameters()`, and no gradient is computed for them.
+   *
+   * Batch normalisation whose weight and bias are both frozen keeps to its running statistics in training by default: a
+   * frozen part is then the same function in every step, for small batches too. `'training'` is what PyTorch does when
+   * only `requires_grad` is switched off: the batch's statistics are used, and the running ones still move.
+   *
+   * @param patterns names, `*` for any characters and `?` for one, or regular expressions.
+   * @param options `batchNorm`, default 'evaluation'.
+   * @returns the names that are frozen now because of this call.
+   * @throws OptionError for a pattern that fits no parameter, with the nearest names; nothing is frozen then.
+   * @example
+   * const encoder = new ResNet({ block: 'basic', layers: [1, 1], widths: [4, 8], stem: 'small' });
+   * encoder.freeze(['conv1.*', 'bn1.*', 'layer1.*']).length; // 9
+   * encoder.trainable('layer1.*').length; // 6
+   * encoder.dispose();
+   */
+  freeze(
+    patterns: NamePattern | readonly NamePattern[],
+    { batchNorm = 'evaluation' }: { batchNorm?: FrozenNorm } = {},
+  ): string[] {
+    return this.mark('freeze', patterns, batchNorm);
+  }
+
+  /**
+   * Makes parameters trainable again: the opposite of `freeze`, so the last call wins.
+   *
+   * @param patterns as for `freeze`; `freeze('*')` and then `trainable('head.*')` trains the head alone.
+   * @returns the names that are trainable now because of this call.
+   * @throws OptionError for a pattern that fits no parameter, with the nearest names.
+   */
+  trainable(patterns: NamePattern | readonly NamePattern[]): string[] {
+    return this.mark('trainable', patterns, undefined);
+  }
+
+  private mark(option: string, patterns: NamePattern | readonly NamePattern[], frozen: FrozenNorm | undefined) {
+    const entries = new Map([...this.entries()].filter(([, { buffer }]) => !buffer));
+    const names = selectNames(option, patterns, [...entries.keys()]);
+    for (const name of names) {
+      const entry = entries.get(name)!;
+      entry.frozen = frozen;
+      entry.variable.trainable = frozen === undefined;
+    }
+    return names;
+  }
+
+  /** How this part's own parameters are frozen; undefined while one of them is trained. */
+  protected frozenAs(): FrozenNorm | undefined {
+    const own = [...this.own.values()].filter(({ buffer }) => !buffer);
+    return own.every(({ frozen }) => frozen !== undefined) ? own[0]?.frozen : undefined;
   }
 
   /** Parameters and buffers in the ecosystem's layout: what a checkpoint holds. Reads them from the engine. */
@@ -74,59 +139,57 @@ export abstract class Module {
   }
 
   /**
-   * Sets parameters and buffers from a checkpoint. Everything is checked before anything is changed.
+   * Sets parameters and buffers from a checkpoint, in any of the namings the model knows and under any prefix
+   * (`bert.`, `module.visual.`). Everything is checked before anything is changed.
    *
    * @param state names → arrays in the ecosystem's layout; float16 or bfloat16 arrays already widened.
-   * @param options `strict` (default true): missing or unexpected names are an error. `prefix`: only names that start
-   *   with it count, and lose it (`'bert.'`, `'module.'`).
-   * @returns the names the checkpoint lacks and the ones the model has no place for.
-   * @throws StateDictError for a wrong shape always, for missing or unexpected names when strict.
+   * @param options `strict` (default true): missing or unexpected names are an error; false allows both. `prefix`: only
+   *   names that start with it count, and lose it. `allowMissing` (patterns of the model's names, or true),
+   *   `allowUnexpected` and `ignoreMismatched` allow one thing at a time.
+   * @returns what the checkpoint lacks, what the model has no place for, what has another shape, what belongs to heads.
+   * @throws StateDictError for whatever is not allowed; the model is as before then.
    */
   loadStateDict(
     state: StateDict,
-    { strict = true, prefix = '' }: { strict?: boolean; prefix?: string } = {},
-  ): { missing: string[]; unexpected: string[] } {
-    const given = new Map<string, StateEntry>();
-    for (const [name, entry] of state) {
-      const known = name.startsWith(prefix) ? this.checkpointName(name.slice(prefix.length)) : undefined;
-      if (known !== undefined) given.set(known, entry);
-    }
-    const entries = [...this.entries()];
-    const names = new Set(entries.map(([name]) => name));
-    const missing = entries.map(([name]) => name).filter((name) => !given.has(name) && !this.mayBeMissing(name));
-    const unexpected = [...given.keys()].filter((name) => !names.has(name));
-    if (strict && missing.length + unexpected.length > 0)
-      throw new StateDictError(mismatch(missing, unexpected, prefix));
-    const wrong = entries.flatMap(([name, { variable, layout }]) => {
-      const wanted = toEcosystem({ shape: variable.shape, data: [] }, layout).shape;
-      const got = given.get(name);
-      const size = wanted.reduce((a, b) => a * b, 1);
-      if (!got || (`${got.shape}` === `${wanted}` && got.data.length === size)) return [];
-      return [`${name}: expected shape [${wanted}], got [${got.shape}] with ${got.data.length} values`];
-    });
-    if (wrong.length > 0) {
-      throw new StateDictError(
-        `the checkpoint has other shapes than the model: ${shorten(wrong, '; ')}. Fix: build the model with the checkpoint's configuration`,
-      );
-    }
-    for (const [name, { variable, layout }] of entries) {
-      const entry = given.get(name);
-      if (!entry) continue;
+    { strict = true, prefix = '', ...policy }: { strict?: boolean; prefix?: string } & LoadPolicy = {},
+  ): LoadReport {
+    const given = new Map(
+      [...state].filter(([name]) => name.startsWith(prefix)).map(([name, entry]) => [name.slice(prefix.length), entry]),
+    );
+    const places = new Map(this.entries());
+    const fit: Fit = (name, entry, expected) => this.fit(name, entry, expected);
+    const { report, found, lookedFor } = matchState(places, given, this.nameMap(given), fit);
+    checkReport(
+      report,
+      { allowMissing: !strict, allowUnexpected: !strict, ...policy },
+      {
+        lookedFor,
+        where: prefix ? ` (looking under the prefix '${prefix}')` : '',
+        fixes: {
+          allowMissing: 'the prefix option for a wrapped model, allowMissing: [patterns] for initial values',
+          allowUnexpected: 'another configuration, or strict: false to load what fits',
+          ignoreMismatched: "build the model with the checkpoint's configuration, or ignoreMismatched: true",
+        },
+      },
+    );
+    for (const [name, entry] of found) {
+      const { variable, layout } = places.get(name)!;
       const { shape, data } = fromEcosystem(entry, layout);
       const typed = variable.dtype === 'int32' ? Int32Array : Float32Array;
-      tf.tidy(() => variable.assign(tf.tensor(typed.from(Array.from(data, Number)), shape, variable.dtype)));
+      const values = data instanceof typed ? data : typed.from(Array.from(data, Number));
+      tf.tidy(() => variable.assign(tf.tensor(values, shape, variable.dtype)));
     }
-    return { missing, unexpected };
+    return report;
   }
 
-  /** What a name of a checkpoint is called here; undefined for arrays that are none of this model's business. */
-  protected checkpointName(name: string): string | undefined {
-    return name;
+  /** How this checkpoint names the model's arrays. */
+  protected nameMap(_state: StateDict): NameMap {
+    return sameNames;
   }
 
-  /** Old checkpoints lack the batch counter; nothing depends on it. */
-  protected mayBeMissing(name: string): boolean {
-    return name.endsWith('num_batches_tracked');
+  /** A checkpoint's array in the shape that the model wants, where there is a way. */
+  protected fit(_name: string, entry: Parameters<Fit>[1], _expected: number[]): ReturnType<Fit> {
+    return { entry };
   }
 
   /** Frees every variable. */
@@ -134,15 +197,3 @@ export abstract class Module {
     for (const [, { variable }] of this.entries()) variable.dispose();
   }
 }
-
-function mismatch(missing: string[], unexpected: string[], prefix: string): string {
-  const parts = [
-    missing.length > 0 ? `missing in the checkpoint: ${shorten(missing)}` : '',
-    unexpected.length > 0 ? `unexpected in the checkpoint: ${shorten(unexpected)}` : '',
-  ].filter(Boolean);
-  const start = prefix ? ` (looking under the prefix '${prefix}')` : '';
-  return `the checkpoint does not fit the model${start}; ${parts.join('; ')}. Fix: another configuration, the prefix option for a wrapped model, or strict: false to load what fits`;
-}
-
-const shorten = (lines: string[], separator = ', ') =>
-  lines.slice(0, 5).join(separator) + (lines.length > 5 ? `${separator}and ${lines.length - 5} more` : '');
