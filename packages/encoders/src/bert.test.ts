@@ -97,7 +97,15 @@ onEveryEngine('Bert', () => {
 
 onEveryEngine('BERT checkpoints', () => {
   const reference = golden('bert');
-  const sizes = { vocabSize: 23, hiddenSize: 8, layers: 2, heads: 2, intermediateSize: 16, maxPositions: 12, dropout: 0 };
+  const sizes = {
+    vocabSize: 23,
+    hiddenSize: 8,
+    layers: 2,
+    heads: 2,
+    intermediateSize: 16,
+    maxPositions: 12,
+    dropout: 0,
+  };
   const read = (entries: ReturnType<typeof state>) => {
     const model = new Bert(sizes);
     const report = model.loadStateDict(entries);
@@ -133,7 +141,9 @@ onEveryEngine('BERT checkpoints', () => {
   it('without a pooler ask for a decision', () => {
     const entries = new Map([...state(reference.state)].filter(([name]) => !name.startsWith('pooler')));
     const model = new Bert(sizes);
-    expect(() => model.loadStateDict(entries)).toThrow(/missing in the checkpoint: pooler\.dense\.weight, pooler\.dense\.bias/);
+    expect(() => model.loadStateDict(entries)).toThrow(
+      /missing in the checkpoint: pooler\.dense\.weight, pooler\.dense\.bias/,
+    );
     const report = model.loadStateDict(entries, { allowMissing: ['pooler.*'] });
     expect(report.missing).toEqual(['pooler.dense.weight', 'pooler.dense.bias']);
     model.dispose();
@@ -142,7 +152,9 @@ onEveryEngine('BERT checkpoints', () => {
   it('with two BERTs ask which', () => {
     const twice = ['a', 'b'].flatMap((tower) => [...state(reference.state)].map(([name, entry]) => [`${tower}.${name}`, entry] as const)); // biome-ignore format: one line
     const model = new Bert(sizes);
-    expect(() => model.loadStateDict(new Map(twice))).toThrow(/2 parts that could be loaded, under 'a\.', 'b\.'\. Fix: the prefix/);
+    expect(() => model.loadStateDict(new Map(twice))).toThrow(
+      /2 parts that could be loaded, under 'a\.', 'b\.'\. Fix: the prefix/,
+    );
     expect(model.loadStateDict(new Map(twice), { prefix: 'b.' })).toMatchObject({ missing: [], unexpected: [] });
     model.dispose();
   });
@@ -160,7 +172,9 @@ onEveryEngine('BERT checkpoints', () => {
     expect(maxDifference(run('gelu'), run('gelu-tanh'))).toBeGreaterThan(1e-6);
     expect(maxDifference(run('gelu'), run('gelu-tanh'))).toBeLessThan(1e-2);
     expect(maxDifference(run('gelu'), run('relu'))).toBeGreaterThan(1e-2);
-    expect(() => run('swish' as never)).toThrow(/activation: expected one of 'gelu', 'gelu-tanh', 'quick-gelu', 'relu'/);
+    expect(() => run('swish' as never)).toThrow(
+      /activation: expected one of 'gelu', 'gelu-tanh', 'quick-gelu', 'relu'/,
+    );
   });
 });
 

@@ -3,6 +3,7 @@ export { Bert, type BertOptions } from './bert';
 export { BatchNorm } from './layers';
 export { Linear } from './linear';
 export type { LoadPolicy, LoadReport } from './load-state';
+export { inMicroBatches, type MicroBatch } from './micro-batches';
 export { type FrozenNorm, Module } from './module';
 export type { NamePattern } from './patterns';
 export type { Interpolation } from './position-embedding';

@@ -2,6 +2,7 @@ import { batchNormInference, batchNormTraining, embedding, layerNorm } from '@me
 import * as tf from '@tensorflow/tfjs-core';
 import type { Initialiser } from './initialise';
 import { Module } from './module';
+import { isRecomputing } from './recompute';
 
 const filled = (size: number, value: number) => new Float32Array(size).fill(value);
 
@@ -47,15 +48,14 @@ export class BatchNorm extends Module {
     this.batches = this.add('num_batches_tracked', new Int32Array(1), [], { trainable: false, dtype: 'int32' });
   }
 
-  /** @param options `update`: whether the running statistics move in training; false when a part is computed again. */
-  apply<T extends tf.Tensor>(x: T, training: boolean, { update = true }: { update?: boolean } = {}): T {
+  apply<T extends tf.Tensor>(x: T, training: boolean): T {
     if (!training || this.frozenAs() === 'evaluation') {
       const { mean, variance } = this;
       return batchNormInference(x, this.weight, this.bias, { mean, variance }) as T;
     }
     return tf.tidy(() => {
       const { output, mean, variance } = batchNormTraining(x, this.weight, this.bias);
-      if (!update) return output as T;
+      if (isRecomputing()) return output as T;
       const momentum = 0.1;
       this.mean.assign(tf.add(tf.mul(this.mean, 1 - momentum), tf.mul(mean, momentum)));
       this.variance.assign(tf.add(tf.mul(this.variance, 1 - momentum), tf.mul(variance, momentum)));

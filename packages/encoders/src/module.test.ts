@@ -122,7 +122,9 @@ onEveryEngine('loading', () => {
       ['weight', { shape: [1, 3], data: [1, 2, 3] }],
       ['bias', { shape: [1], data: [7] }],
     ]);
-    expect(() => layer.loadStateDict(other)).toThrow(/weight: expected shape \[1,2\], got \[1,3\].*ignoreMismatched: true/);
+    expect(() => layer.loadStateDict(other)).toThrow(
+      /weight: expected shape \[1,2\], got \[1,3\].*ignoreMismatched: true/,
+    );
     expect(layer.bias!.dataSync()[0]).not.toBe(7);
     const report = layer.loadStateDict(other, { ignoreMismatched: true });
     expect(report.mismatched).toEqual([{ name: 'weight', expected: [1, 2], got: [1, 3] }]);
@@ -150,15 +152,23 @@ onEveryEngine('ProjectionHead', () => {
       ['1.bias', [5]],
       ['3.weight', [5, 2]],
     ]);
-    const [first, second] = ['0.weight', '3.weight'].map((name) => mlp.parameters().get(name) as unknown as tf.Tensor2D);
+    const [first, second] = ['0.weight', '3.weight'].map(
+      (name) => mlp.parameters().get(name) as unknown as tf.Tensor2D,
+    );
     const hidden = tf.matMul(x as tf.Tensor2D, first!);
     // running statistics of 0 and 1
     expectClose(mlp.apply(x), tf.matMul(tf.relu(tf.div(hidden, Math.sqrt(1 + 1e-5))), second!), 1e-5);
     const centred = tf.sub(hidden, tf.mean(hidden, 0));
     const spread = tf.sqrt(tf.add(tf.mean(tf.square(centred), 0), 1e-5));
-    expectClose(mlp.apply(x, { training: true }), tf.matMul(tf.relu(tf.div(centred, spread)) as tf.Tensor2D, second!), 1e-5);
+    expectClose(
+      mlp.apply(x, { training: true }),
+      tf.matMul(tf.relu(tf.div(centred, spread)) as tf.Tensor2D, second!),
+      1e-5,
+    );
     expectNoLeak(() => mlp.apply(x, { training: true }), [x]);
     mlp.dispose();
-    expect(() => new ProjectionHead({ inputs: 3, outputs: 2, norm: 'layer' })).toThrow(/norm: expected 'none' for kind 'linear'/);
+    expect(() => new ProjectionHead({ inputs: 3, outputs: 2, norm: 'layer' })).toThrow(
+      /norm: expected 'none' for kind 'linear'/,
+    );
   });
 });

@@ -6,12 +6,17 @@ type Engine = {
   gradients: (f: () => tf.Tensor, xs: tf.Tensor[], dy: tf.Tensor, allowNoGradients: boolean) => { grads: tf.Tensor[] };
 };
 
+let depth = 0;
+
+/** Whether a part is being computed again for its gradient: what moves once a step (running statistics) must not move. */
+export const isRecomputing = (): boolean => depth > 0;
+
 /**
  * Gradient checkpointing: runs a part of a model without keeping what its gradient needs, and computes it again when the
  * gradient is asked for. Memory for one more forward pass; the numbers are the same.
  *
- * The part must be the same function both times: seeded dropout from the same step, and no second update of running
- * statistics (`again` tells the runs apart).
+ * The part must be the same function both times: seeded dropout from the same step. Running statistics of `BatchNorm` move
+ * in the first run only; `again` tells the runs apart.
  *
  * @param run the part; `inputs` and `constants` as given, or their saved copies; `again` is true in the second run. What it
  *   returns is one tensor.
@@ -43,11 +48,13 @@ export function recompute<T extends tf.Tensor>(
           const sources = [...again, ...variables];
           // The inner gradient would end the outer one's tape.
           const outer = engine.state.activeTape;
+          depth += 1;
           try {
             const { grads } = engine.gradients(() => run(again, unchanged, true), sources, tf.clone(dy), true);
             return grads.map((gradient, i) => gradient ?? tf.zerosLike(sources[i]!));
           } finally {
             engine.state.activeTape = outer;
+            depth -= 1;
           }
         }),
     };

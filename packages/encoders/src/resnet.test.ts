@@ -112,7 +112,9 @@ onEveryEngine('ResNet of Hugging Face', () => {
     const images = tf.ones([1, 16, 16, 3]);
     expect(model.apply(images).local.shape).toEqual([1, 2, 2, 4]);
     expect(model.apply(images, { local: 'layer2' }).local.shape).toEqual([1, 4, 4, 3]);
-    expect(() => model.apply(images, { local: 'layer4' })).toThrow(/local: expected one of 'layer1', 'layer2', 'layer3'/);
+    expect(() => model.apply(images, { local: 'layer4' })).toThrow(
+      /local: expected one of 'layer1', 'layer2', 'layer3'/,
+    );
     model.dispose();
   });
 

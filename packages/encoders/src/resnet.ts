@@ -180,10 +180,10 @@ class Block extends Module {
     }
   }
 
-  apply(x: tf.Tensor4D, training: boolean, { update = true } = {}): tf.Tensor4D {
+  apply(x: tf.Tensor4D, training: boolean): tf.Tensor4D {
     return tf.tidy(() => {
       const step = (y: tf.Tensor4D, [convolution, norm]: [Convolution, BatchNorm]) =>
-        norm.apply<tf.Tensor4D>(convolution.apply(y), training, { update });
+        norm.apply<tf.Tensor4D>(convolution.apply(y), training);
       const last = this.branch.length - 1;
       let y = x;
       this.branch.forEach((pair, i) => {
@@ -196,7 +196,7 @@ class Block extends Module {
 
   /** The same with gradient checkpointing. */
   applyTwice(x: tf.Tensor4D, training: boolean): tf.Tensor4D {
-    return recompute(([input], _, again) => this.apply(input as tf.Tensor4D, training, { update: !again }), [x], {
+    return recompute(([input]) => this.apply(input as tf.Tensor4D, training), [x], {
       variables: [...this.parameters().values()],
     });
   }

@@ -15,7 +15,8 @@ const models: Record<string, Partial<VisionTransformerOptions>> = {
   'vit-clip': { ...clip, interpolation: 'huggingface' },
   'vit-open-clip': clip,
 };
-const kept = (name: string) => /^(classifier|text_|logit_|transformer|token_|ln_final|positional_|embeddings\.mask)/.test(name);
+const kept = (name: string) =>
+  /^(classifier|text_|logit_|transformer|token_|ln_final|positional_|embeddings\.mask)/.test(name);
 
 onEveryEngine('VisionTransformer', () => {
   describe.each(Object.keys(models))('%s', (name) => {
@@ -98,9 +99,11 @@ onEveryEngine('VisionTransformer', () => {
     expect(report).toMatchObject({ missing: [], unexpected: [] });
     expect(report.unused).toEqual(['module.text.proj.weight', 'module.logit_scale']);
     const { classToken, projected } = model.apply(tensor(small.images));
-    const rows = classToken.arraySync().map((row) =>
-      Array.from({ length: 5 }, (_, out) => row.reduce((sum, x, i) => sum + x * projection.data[out * 8 + i]!, 0)),
-    );
+    const rows = classToken
+      .arraySync()
+      .map((row) =>
+        Array.from({ length: 5 }, (_, out) => row.reduce((sum, x, i) => sum + x * projection.data[out * 8 + i]!, 0)),
+      );
     expectClose(projected!, rows.flat(), 1e-5);
     model.dispose();
   });
@@ -143,7 +146,9 @@ onEveryEngine('VisionTransformer', () => {
   });
 
   it('names what does not fit', () => {
-    expect(() => new VisionTransformer({ ...tiny, imageSize: 14 })).toThrow(/imageSize: expected a multiple of patchSize 4/);
+    expect(() => new VisionTransformer({ ...tiny, imageSize: 14 })).toThrow(
+      /imageSize: expected a multiple of patchSize 4/,
+    );
     expect(() => new VisionTransformer({ ...tiny, heads: 3 })).toThrow(/heads: expected a divisor of width 8, got 3/);
     const model = new VisionTransformer(tiny);
     expect(() => model.apply(tf.zeros([1, 12, 13, 3]))).toThrow(/multiples of the patch size 4, got 12 × 13/);

@@ -13,4 +13,3 @@ onEveryEngine('wordFeatures', () => {
     expect(run({ layers: 2, reduce: 'mean' })).toEqual([137.5, 220, 0]);
   });
 });
-
