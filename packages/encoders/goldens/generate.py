@@ -1,18 +1,17 @@
 """Writes the reference values that the tests of this package compare with. Run without arguments.
 
-Needs torch, torchvision, timm, open_clip_torch, transformers, tokenizers. Tokeniser references need the two public BERT vocabularies: their folder is
-MEDALIGN_DATA/vocab, or ../shared/data/vocab beside the repository.
+Needs torch, torchvision, timm, open_clip_torch, transformers, tokenizers. Tokeniser references need the two public BERT
+vocabularies: their folder is MEDALIGN_DATA/vocab, or ../shared/data/vocab beside the repository.
 """
 
-import os
-from pathlib import Path
+import json
 
 import torch
-from common import array, here, shake, weigh, write
-from tokenizers import BertWordPieceTokenizer
+from common import array, shake, weigh, write
+from text import text_goldens
 from torchvision.models import resnet50
 from torchvision.models.resnet import BasicBlock, Bottleneck
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, CLIPVisionConfig, Dinov2Config, ResNetConfig, ViTConfig
 from vision import vision_goldens
 
 class TinyResNet(torch.nn.Module):
@@ -109,37 +108,14 @@ def bert_golden():
         "hiddenStates": [array(h) for h in out.hidden_states],
         "pooled": array(out.pooler_output),
         "gradients": {name: array(p.grad) for name, p in model.named_parameters()},
+        "config": json.loads(config.to_json_string(use_diff=False)),
     }
 
 
-TEXTS = [
-    "No acute cardiopulmonary process.",
-    "Small right-sided pleural effusion, 2.5 cm; unchanged from ___.",
-    "  \tHeart size: NORMAL.\nLungs are clear!  ",
-    "Na\u00efve r\u00e9sum\u00e9 \u2014 caf\u00e9 \u2265 5\u00b5m (post-op) [SEP] [MASK] [CLS]",
-    "\u80ba\u708e pneumonia \U0001fac1 \u00e6\u00df\u0130",
-    "hydropneumothorax electroencephalographically $5 ^ ` ~ <b>",
-    "",
-    "x" * 101 + " ##ing don't",
-    "zero\u200bwidth soft\u00adhyphen\u00a0nbsp \u0000nul \ufffd",
-]
-
-
-def tokenizer_golden():
-    folder = Path(os.environ.get("MEDALIGN_DATA", here.parents[3] / "shared/data")) / "vocab"
-    result = {"texts": TEXTS}
-    for case, lowercase in (("uncased", True), ("cased", False)):
-        path = folder / f"bert_base_{case}_vocab.txt"
-        tokenizer = reference_tokenizer(path, lowercase)
-        result[case] = [tokenizer(text) for text in TEXTS]
-    return result
-
-
-def reference_tokenizer(path, lowercase):
-    tokenizer = BertWordPieceTokenizer(str(path), lowercase=lowercase)
-    # Special tokens inside a text are text here (transformers: split_special_tokens=True).
-    tokenizer._tokenizer.encode_special_tokens = True
-    return lambda text: tokenizer.encode(text).ids
+def config_golden():
+    """What Hugging Face's configurations are when a file says nothing but the type."""
+    kinds = (BertConfig, CLIPVisionConfig, Dinov2Config, ResNetConfig, ViTConfig)
+    return {kind.model_type: json.loads(kind().to_json_string(use_diff=False)) for kind in kinds}
 
 
 def names_golden():
@@ -153,6 +129,7 @@ def names_golden():
 write("resnet-basic.json", resnet_golden("basic", layers=[1, 2], widths=[4, 6], stem="small", channels=1))
 write("resnet-bottleneck.json", resnet_golden("bottleneck", layers=[1, 1], widths=[2, 3], stem="imagenet", channels=3))
 write("bert.json", bert_golden())
-write("tokenizer.json", tokenizer_golden())
+text_goldens()
+write("configs.json", config_golden())
 write("names.json", names_golden())
 vision_goldens()

@@ -1,5 +1,5 @@
 import { Tokenizer as WordPiece } from '@huggingface/tokenizers';
-import { checkNumber, OptionError } from '@medalign/similarity';
+import { checkChoice, checkNumber, OptionError } from '@medalign/similarity';
 
 /** A batch of texts as arrays, ready for `tf.tensor(values, shape, dtype)`. */
 export type EncodedTexts = {
@@ -39,14 +39,30 @@ export type Tokenizer = {
   encode: (texts: string[], options?: EncodeOptions) => EncodedTexts;
 };
 
+/** How a BERT tokenizer reads texts; the names behind it are those of a `tokenizer_config.json`. */
+export type TokenizerOptions = {
+  /** `do_lower_case`: true for uncased vocabularies. */
+  lowercase: boolean;
+  /** `strip_accents`: whether é becomes e; default as `lowercase`. */
+  stripAccents?: boolean;
+  /** `tokenize_chinese_chars`: whether every Chinese character is a word, default true. */
+  splitChinese?: boolean;
+  /**
+   * What "[SEP]", "[MASK]" and the like are when a text contains them: 'text' (default), so that a report cannot end its own
+   * sequence; or 'tokens', as Hugging Face reads them unless it is told `split_special_tokens`.
+   */
+  specialTokens?: 'text' | 'tokens';
+};
+
 /**
  * BERT's WordPiece tokenizer, with the word of every piece.
  *
- * Pieces are those of Hugging Face's `BertTokenizer`; special tokens written in a text ("[SEP]") are plain text. A word is
- * what the pre-tokenizer yields: letters and digits between spaces, or one punctuation mark.
+ * Pieces are those of Hugging Face's `BertTokenizer`. A word is what the pre-tokenizer yields: letters and digits between
+ * spaces, or one punctuation mark. (Marks and accents that Unicode gained after 2015 may be split otherwise.)
  *
- * @param options `vocab`: the tokens in the order of their ids, or the text of a `vocab.txt`; `lowercase`: true for uncased
- *   vocabularies; take it from the checkpoint's tokenizer configuration (Bio_ClinicalBERT lowercases a cased vocabulary).
+ * @param options `vocab`: the tokens in the order of their ids, the text of a `vocab.txt`, or ids by token; `lowercase`: take it
+ *   from the checkpoint's tokenizer configuration (Bio_ClinicalBERT lowercases a cased vocabulary), or let `loadTokenizer`
+ *   read it; the others see TokenizerOptions.
  * @returns a tokenizer.
  * @throws OptionError if the vocabulary lacks [PAD], [UNK], [CLS] or [SEP].
  * @example
@@ -57,45 +73,55 @@ export type Tokenizer = {
  * wordIndex; // [-1, 0, 1, 1, 2, -1]
  * words; // [["no", "opacity", "."]]
  */
-export function createTokenizer({ vocab, lowercase }: { vocab: string[] | string; lowercase: boolean }): Tokenizer {
-  const tokens = typeof vocab === 'string' ? vocab.replace(/\r?\n$/, '').split(/\r?\n/) : vocab;
-  const idOf = new Map(tokens.map((token, id) => [token, id]));
+export function createTokenizer({
+  vocab,
+  ...options
+}: { vocab: string[] | string | Readonly<Record<string, number>> } & TokenizerOptions): Tokenizer {
+  const idOf = idsByToken(vocab);
   const special = { pad: '[PAD]', unknown: '[UNK]', start: '[CLS]', end: '[SEP]' };
   const missing = Object.values(special).filter((token) => !idOf.has(token));
   if (missing.length > 0) {
     throw new OptionError(
-      `vocab: expected the tokens ${missing.join(', ')} among its ${tokens.length}, got none. Fix: the lines of a BERT vocab.txt, one token each`,
+      `vocab: expected the tokens ${missing.join(', ')} among its ${idOf.size}, got none. Fix: the lines of a BERT vocab.txt, one token each`,
     );
   }
+  const { specialTokens = 'text' } = options;
+  checkChoice('specialTokens', specialTokens, ['text', 'tokens']);
   const ids = Object.fromEntries(Object.entries(special).map(([name, token]) => [name, idOf.get(token)!]));
-  const split = wordSplitter(idOf, lowercase);
+  const plain = wordSplitter(idOf, options);
   const known = ids as Tokenizer['special'];
+  const split = specialTokens === 'text' ? plain : aroundSpecialTokens(plain, idOf);
   return {
     special: known,
-    vocabSize: tokens.length,
-    encode: (texts, options) => encodeBatch(texts, split, known, options),
+    vocabSize: idOf.size,
+    encode: (texts, limits) => encodeBatch(texts, split, known, limits),
   };
 }
 
-/**
- * A tokenizer from a `vocab.txt` on disk (Node).
- *
- * @param path of the file.
- * @param options as for `createTokenizer`.
- * @throws OptionError naming the path if it is not a BERT vocabulary.
- */
-export async function loadTokenizer(path: string, { lowercase }: { lowercase: boolean }): Promise<Tokenizer> {
-  const { readFile } = await import('node:fs/promises');
-  try {
-    return createTokenizer({ vocab: await readFile(path, 'utf8'), lowercase });
-  } catch (error) {
-    throw new OptionError(`${path}: ${(error as Error).message}`, { cause: error });
-  }
+function idsByToken(vocab: string[] | string | Readonly<Record<string, number>>): Map<string, number> {
+  if (typeof vocab !== 'string' && !Array.isArray(vocab)) return new Map(Object.entries(vocab));
+  const tokens = typeof vocab === 'string' ? vocab.replace(/\r?\n$/, '').split(/\r?\n/) : vocab;
+  return new Map(tokens.map((token, id) => [token, id]));
 }
 
 type Word = { text: string; pieces: number[] };
 
-function wordSplitter(idOf: Map<string, number>, lowercase: boolean): (text: string) => Word[] {
+/** Special tokens written in a text are words of one piece; what lies between them is split as ever. */
+function aroundSpecialTokens(split: (text: string) => Word[], idOf: Map<string, number>): (text: string) => Word[] {
+  return (text) =>
+    text.split(/(\[(?:PAD|UNK|CLS|SEP|MASK)\])/).flatMap((part, i) => {
+      const id = i % 2 === 1 ? idOf.get(part) : undefined;
+      return id === undefined ? split(part) : [{ text: part, pieces: [id] }];
+    });
+}
+
+/** Chinese characters that take more than 16 bits, which the library does not set apart. */
+const rareChinese = /[\u{20000}-\u{2a6df}\u{2a700}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+
+function wordSplitter(
+  idOf: Map<string, number>,
+  { lowercase, stripAccents, splitChinese = true }: TokenizerOptions,
+): (text: string) => Word[] {
   const wordPiece = new WordPiece(
     {
       // No added tokens: special tokens in a user's text stay text.
@@ -103,8 +129,8 @@ function wordSplitter(idOf: Map<string, number>, lowercase: boolean): (text: str
       normalizer: {
         type: 'BertNormalizer',
         clean_text: true,
-        handle_chinese_chars: true,
-        strip_accents: null,
+        handle_chinese_chars: splitChinese,
+        strip_accents: stripAccents ?? null,
         lowercase,
       },
       pre_tokenizer: { type: 'BertPreTokenizer' },
@@ -131,7 +157,9 @@ function wordSplitter(idOf: Map<string, number>, lowercase: boolean): (text: str
     return found;
   };
   return (text) => {
-    const normalised = wordPiece.normalizer!(text);
+    const apart = splitChinese ? text.replace(rareChinese, ' $& ') : text;
+    // Hugging Face lowercases letter by letter, and does not know the Greek s that ends a word.
+    const normalised = wordPiece.normalizer!(lowercase ? apart.replaceAll('Σ', 'σ') : apart);
     return wordPiece.pre_tokenizer!(normalised, {}).map((word) => ({ text: word, pieces: pieces(word) }));
   };
 }
