@@ -90,7 +90,9 @@ export const configSchema = z.strictObject({
           coordinates: z.boolean().default(false),
           /** Stage whose feature grid gives the pixels, counted from 1. */
           localStage: count.max(4).default(3),
-          /** Safetensors file with torchvision names to start from. */
+          /** `batch`: batch statistics in training; `running`: those of the weights, so that a batch may be encoded in parts. */
+          batchNorm: z.enum(['batch', 'running']).default('batch'),
+          /** Weights to start from, a file or a folder: safetensors or PyTorch; names of torchvision, timm or Hugging Face. */
           weights: z.string().optional(),
         })
         .prefault({}),
@@ -108,10 +110,11 @@ export const configSchema = z.strictObject({
           global: z.enum(['cls', 'mean']).default('mean'),
           /** Entries of the vocabulary built from the training reports, when no file is given. */
           vocabularySize: count.default(1000),
-          /** vocab.txt of a published BERT. */
+          /** Tokenizer of a published BERT: vocab.txt, tokenizer.json or their folder. */
           vocabulary: z.string().optional(),
-          lowercase: z.boolean().default(true),
-          /** Safetensors file with Hugging Face names to start from. */
+          /** Default: as the tokenizer's own configuration says; true for a vocabulary built here. */
+          lowercase: z.boolean().optional(),
+          /** Weights to start from, a file or a folder: safetensors or PyTorch, Hugging Face's names. */
           weights: z.string().optional(),
         })
         .prefault({}),
@@ -135,6 +138,11 @@ export const configSchema = z.strictObject({
   train: z
     .strictObject({
       batchSize: count.default(32),
+      /**
+       * Pairs that are encoded at once. The loss is still over the whole batch, and its gradients are the same but for
+       * batch statistics (`model.image.batchNorm`): memory for fewer pairs, at the price of one more forward pass.
+       */
+      microBatch: count.optional(),
       /**
        * Copies of the model, each in a thread, that share every batch. The local loss and batch statistics are then over
        * a share, so the number of replicas is part of the experiment, not of the machine.

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   batchCount,
   batches,
@@ -13,7 +12,7 @@ import {
   type Split,
   splitByPatient,
 } from '@medalign/datasets';
-import { buildVocabulary, createTokenizer, type Tokenizer } from '@medalign/encoders';
+import { buildVocabulary, createTokenizer, loadTokenizer, type Tokenizer } from '@medalign/encoders';
 import { ConfigError } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from './config';
@@ -54,33 +53,27 @@ export interface Batch extends Pairs, Pick<ImageBatch, 'samples' | 'transforms'>
 
 /** A data set split by patient, with the vocabulary of its training reports. */
 export class PlanData {
-  readonly tokenizer: Tokenizer;
   readonly #cache = new ImageCache();
 
   constructor(
     readonly dataset: Dataset,
     readonly split: Split,
-    readonly vocabulary: string[],
+    readonly tokenizer: Tokenizer,
     readonly config: Config,
-  ) {
-    this.tokenizer = createTokenizer({ vocab: vocabulary, lowercase: config.model.text.lowercase });
+  ) {}
+
+  get vocabulary(): string[] {
+    return [...this.tokenizer.vocabulary];
   }
 
-  /** Generates or reads the data set, splits it by patient, and builds the vocabulary from the training reports. */
+  /** Generates or reads the data set, splits it by patient, and reads or builds the tokenizer. */
   static async load(config: Config): Promise<PlanData> {
     const dataset = await readDataset(config);
     const samples = dataset.samples.filter((sample) => sample.text.trim() !== '');
     const withoutText = dataset.samples.length - samples.length;
     if (withoutText) process.stderr.write(`${dataset.name}: ${withoutText} images without a report are left out\n`);
     const split = splitByPatient({ ...dataset, samples }, { fractions: config.data.fractions, seed: config.data.seed });
-    const { vocabulary: file, vocabularySize } = config.model.text;
-    const vocabulary = file
-      ? readFileSync(file, 'utf8').trimEnd().split(/\r?\n/)
-      : buildVocabulary(
-          split.train.map((sample) => sample.text),
-          { size: vocabularySize, lowercase: config.model.text.lowercase },
-        );
-    return new PlanData(dataset, split, vocabulary, config);
+    return new PlanData(dataset, split, await tokenizerOf(config, split), config);
   }
 
   stepsPerEpoch(): number {
@@ -119,6 +112,21 @@ export class PlanData {
     const badImages = { limit: this.config.data.badImageLimit };
     return batches(samples, { ...options, transform, channels, badImages, cache: this.#cache });
   }
+}
+
+/**
+ * The tokenizer that is named, else one whose vocabulary is built from the training reports. Writes into the configuration
+ * how it reads texts, so that a run folder and its checkpoints say so.
+ */
+async function tokenizerOf({ model: { text } }: Config, { train }: Split): Promise<Tokenizer> {
+  const { vocabulary, vocabularySize: size, lowercase = true } = text;
+  if (!vocabulary) {
+    const reports = train.map((sample) => sample.text);
+    return createTokenizer({ vocab: buildVocabulary(reports, { size, lowercase }), lowercase });
+  }
+  const tokenizer = await loadTokenizer(vocabulary, { lowercase: text.lowercase });
+  text.lowercase = tokenizer.options.lowercase;
+  return tokenizer;
 }
 
 /** The consecutive pairs of a batch that replica `rank` of `size` takes. */

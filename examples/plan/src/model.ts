@@ -1,4 +1,4 @@
-import { BatchNorm, Bert, Linear, ResNet, wordFeatures } from '@medalign/encoders';
+import { BatchNorm, Bert, inMicroBatches, Linear, ResNet, wordFeatures } from '@medalign/encoders';
 import { infoNce } from '@medalign/losses';
 import { refineAlignment } from '@medalign/progressive';
 import { addPrefix } from '@medalign/trainer';
@@ -33,6 +33,8 @@ export type EncodedTexts = {
 export interface StepOptions {
   training?: boolean;
   seed?: number;
+  /** Pairs that are encoded at once; all of them if left out. */
+  microBatch?: number | undefined;
   /** The global vectors of all replicas, for those of this one. */
   gather?: (vectors: tf.Tensor2D) => tf.Tensor2D;
 }
@@ -94,43 +96,89 @@ export class PlanModel {
   }
 
   encodeImages(images: tf.Tensor4D, { training = false } = {}): EncodedImages {
-    const input = this.#config.image.coordinates ? withCoordinates(images) : images;
-    const { features } = this.resnet.apply(input, { training });
-    const local = features[this.#config.image.localStage - 1]!;
-    const lastFeatures = features.at(-1)!;
-    const [b, h, w, c] = local.shape;
+    const { local, last } = this.#imageFeatures(images, training);
+    return { ...this.#projectImages({ local, pooled: tf.mean(last, [1, 2]) }, training), lastFeatures: last };
+  }
+
+  /** `[b, h, w, c]` the stage of the pixels and the last one. */
+  #imageFeatures(images: tf.Tensor4D, training: boolean): { local: tf.Tensor4D; last: tf.Tensor4D } {
+    const { coordinates, batchNorm, localStage } = this.#config.image;
+    const input = coordinates ? withCoordinates(images) : images;
+    const { features } = this.resnet.apply(input, { training: training && batchNorm === 'batch' });
+    return { local: features[localStage - 1]!, last: features.at(-1)! };
+  }
+
+  /** What the loss needs of the images, a few of them in memory at once. */
+  #imagesInParts(images: tf.Tensor4D, training: boolean, microBatch: number): Omit<EncodedImages, 'lastFeatures'> {
+    const encode = ({ begin, size }: { begin: number; size: number }) => {
+      const { local, last } = this.#imageFeatures(tf.slice(images, begin, size), training);
+      return { local, pooled: tf.mean(last, [1, 2]) };
+    };
+    const variables = this.resnet.parameters().values();
+    const features = inMicroBatches(encode, { samples: images.shape[0], microBatch, variables });
+    return this.#projectImages(features, training);
+  }
+
+  #projectImages({ local, pooled }: { local: tf.Tensor; pooled: tf.Tensor }, training: boolean) {
+    const [b, h, w, c] = local.shape as [number, number, number, number];
     const pixels = this.heads.local.apply(tf.reshape(local, [b, h * w, c])) as tf.Tensor3D;
     return {
       pixels,
       projectedPixels: this.#normalizePixels(this.heads.pixel.apply(pixels) as tf.Tensor3D, training),
-      global: this.imageVector(tf.mean(lastFeatures, [1, 2]), training) as tf.Tensor2D,
-      lastFeatures,
+      global: this.imageVector(pooled, training) as tf.Tensor2D,
     };
+  }
+
+  #imagesForLoss(images: tf.Tensor4D, { training = false, microBatch = Number.POSITIVE_INFINITY }: StepOptions) {
+    return microBatch < images.shape[0]
+      ? this.#imagesInParts(images, training, microBatch)
+      : this.encodeImages(images, { training });
   }
 
   /** @param keep `[b, l]` 0/1: words whose pieces stay visible to the text encoder; all of them without it. */
   encodeTexts(
     batch: Tokens,
-    { training = false, seed = 0, keep }: StepOptions & { keep?: tf.Tensor2D } = {},
+    { training = false, seed = 0, microBatch, keep }: StepOptions & { keep?: tf.Tensor2D } = {},
   ): EncodedTexts {
     const { ids, attentionMask, wordIndex, wordMask, wordRows } = batch;
     const visible = keep ? (tf.mul(attentionMask, piecesOf(keep, wordIndex)) as tf.Tensor2D) : attentionMask;
     const words = keep ?? wordMask;
-    const { hiddenStates } = this.bert.apply({ ids, attentionMask: visible }, { training, seed });
-    const features = wordFeatures(hiddenStates, wordIndex, {
-      words: words.shape[1],
-      layers: this.#config.text.lastLayers,
-    });
-    const last = hiddenStates.at(-1)!;
-    const own =
-      this.#config.text.global === 'cls'
-        ? tf.squeeze(tf.slice(last, [0, 0, 0], [-1, 1, -1]), [1])
-        : maskedMean(features, words);
+    const [samples, count] = words.shape;
+    const encode = ({ begin, size, constants: [mask] }: { begin: number; size: number; constants: tf.Tensor[] }) =>
+      this.#textFeatures(
+        {
+          ids: tf.slice(ids, begin, size),
+          attentionMask: tf.slice(mask as tf.Tensor2D, begin, size),
+          wordIndex: tf.slice(wordIndex, begin, size),
+        },
+        { words: count, training, seed: (seed ^ Math.imul(begin, 0x27d4eb2f)) >>> 0 },
+      );
+    const { features, first } =
+      microBatch !== undefined && microBatch < samples
+        ? inMicroBatches(encode, { samples, microBatch, variables: this.#textVariables(), constants: [visible] })
+        : this.#textFeatures({ ids, attentionMask: visible, wordIndex }, { words: count, training, seed });
+    const own = this.#config.text.global === 'cls' ? first : maskedMean(features as tf.Tensor3D, words);
     return {
-      words: this.#normalizeWords(this.heads.word.apply(features) as tf.Tensor3D, wordRows, training),
-      global: this.#normalizeText(this.heads.text.apply(own) as tf.Tensor2D, training),
+      words: this.#normalizeWords(this.heads.word.apply(features!) as tf.Tensor3D, wordRows, training),
+      global: this.#normalizeText(this.heads.text.apply(own!) as tf.Tensor2D, training),
       wordMask: words,
     };
+  }
+
+  /** `[b, l, c]` features of the words and `[b, c]` of the first piece. */
+  #textFeatures(
+    { ids, attentionMask, wordIndex }: Pick<Tokens, 'ids' | 'attentionMask' | 'wordIndex'>,
+    { words, training, seed }: { words: number; training: boolean; seed: number },
+  ): Record<'features' | 'first', tf.Tensor> {
+    const { hiddenStates } = this.bert.apply({ ids, attentionMask }, { training, seed });
+    const features = wordFeatures(hiddenStates, wordIndex, { words, layers: this.#config.text.lastLayers });
+    const first = tf.squeeze(tf.slice(hiddenStates.at(-1)!, [0, 0, 0], [-1, 1, -1]), [1]);
+    return { features, first };
+  }
+
+  /** What the features of texts depend on: PLAN never reads BERT's pooler. */
+  #textVariables(): tf.Variable[] {
+    return [...this.bert.parameters()].flatMap(([name, variable]) => (name.startsWith('pooler.') ? [] : [variable]));
   }
 
   /** Features `[…, c]` of the last stage in the space of the global vectors, `[…, d]`: linear once training is over. */
@@ -166,7 +214,7 @@ export class PlanModel {
     if (alignment.local === 'none') {
       // The same number as refineAlignment's, without the similarity matrices that only its maps need.
       const { gather = (vectors) => vectors } = options;
-      const image = gather(this.encodeImages(images, options).global);
+      const image = gather(this.#imagesForLoss(images, options).global);
       const text = gather(this.encodeTexts(batch, options).global);
       const global = infoNce(image, text, { temperature: alignment.globalTemperature, directions: 'sum' });
       return { total: tf.mul(global, alignment.globalWeight), terms: { global1: global } };
@@ -183,10 +231,10 @@ export class PlanModel {
     images: tf.Tensor4D,
     batch: Tokens,
     alignment: Alignment,
-    { training = false, seed = 0, gather }: StepOptions = {},
+    { training = false, seed = 0, microBatch, gather }: StepOptions = {},
   ) {
-    const image = this.encodeImages(images, { training });
-    const text = this.encodeTexts(batch, { training, seed });
+    const image = this.#imagesForLoss(images, { training, microBatch });
+    const text = this.encodeTexts(batch, { training, seed, microBatch });
     return refineAlignment(
       {
         words: text.words,
@@ -205,7 +253,7 @@ export class PlanModel {
         seed,
         gather,
         encodeWords: (keep, iteration) => {
-          const again = this.encodeTexts(batch, { training, seed: seed + iteration, keep });
+          const again = this.encodeTexts(batch, { training, seed: seed + iteration, microBatch, keep });
           return { words: again.words, globalText: again.global };
         },
       },

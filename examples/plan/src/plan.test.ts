@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
 import { refineAlignment } from '@medalign/progressive';
-import { latestCheckpoint, loadConfig, NonFiniteError, RunFolder, readMetrics } from '@medalign/trainer';
+import { latestCheckpoint, NonFiniteError, RunFolder, readMetrics } from '@medalign/trainer';
 import { writeSafetensors } from '@medalign/weights';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { configSchema } from './config';
 import { onEngine, PlanData, shareOf } from './data';
 import { measure } from './evaluate';
 import { refinementOptions } from './model';
@@ -15,31 +14,8 @@ import { recipes, resolveAlignment, resolveModel } from './recipes';
 import { writePlanReport } from './report';
 import { settings } from './settings';
 import { summarize, toJson } from './summary';
+import { configOf } from './testing/tiny';
 import { createModel, train } from './train';
-
-const tiny = [
-  'data.patients=14',
-  'data.size=32',
-  'image.resize=34',
-  'image.crop=32',
-  'model.width=8',
-  'model.image.layers=[1,1]',
-  'model.image.widths=[4,8]',
-  'model.image.strides=[1,2]',
-  'model.image.localStage=2',
-  'model.text.hiddenSize=8',
-  'model.text.heads=2',
-  'model.text.layers=1',
-  'model.text.intermediateSize=16',
-  'model.text.dropout=0.1',
-  'train.batchSize=4',
-  'train.epochs=1',
-  'train.maxSteps=4',
-  'train.checkpointEverySteps=2',
-  'optimizer.warmup=1',
-  'evaluate.bootstrap=20',
-];
-const configOf = (...sets: string[]) => loadConfig({ sets: [...tiny, ...sets], schema: configSchema });
 
 describe('the PLAN example', () => {
   let folder: string;

@@ -34,15 +34,16 @@ await serveReplica<Setup, Work>(async ({ config, alignment, vocabulary, backend,
   await useBackend(backend as 'auto', { log: () => {} });
   const model = initialModel(config, vocabulary);
   const adam = optimizerOf(model, config);
-  const tokenizer = createTokenizer({ vocab: vocabulary, lowercase: config.model.text.lowercase });
+  const tokenizer = createTokenizer({ vocab: vocabulary, lowercase: config.model.text.lowercase ?? true });
   const { clip } = config.optimizer;
+  const { microBatch } = config.train;
   tf.tidy(() => {
     restoreParameters(model.variables(), tensors(saved.model));
     adam.loadState({ values: saved.adam.values, tensors: tensors(saved.adam.tensors) });
   });
   return async ({ share, ...step }) => {
     const pairs = onEngine(share, tokenizer, config);
-    await trainingStep({ model, adam, alignment, clip, group }, pairs, step);
+    await trainingStep({ model, adam, alignment, clip, microBatch, group }, pairs, step);
     pairs.dispose();
   };
 });

@@ -12,6 +12,8 @@ export interface Stepper {
   alignment: Alignment;
   /** Largest global gradient norm; 0: no clipping. */
   clip: number;
+  /** Pairs that are encoded at once; all if undefined. */
+  microBatch: number | undefined;
   group: ReplicaGroup;
 }
 
@@ -33,13 +35,14 @@ export function optimizerOf(model: PlanModel, { optimizer }: Config): Adam {
  * @param check is shown the loss, its terms and the gradient norm before anything is changed.
  */
 export async function trainingStep(
-  { model, adam, alignment, clip, group }: Stepper,
+  { model, adam, alignment, clip, microBatch, group }: Stepper,
   { images, texts }: Pairs,
   { learningRate, seed }: { learningRate: number; seed: number },
   check: (numbers: Numbers) => void = () => {},
 ): Promise<Numbers> {
   const options = {
     training: true,
+    microBatch,
     seed: (seed ^ Math.imul(group.rank, 0x9e3779b1)) >>> 0,
     gather: (vectors: tf.Tensor2D) => group.allGather(vectors),
   };

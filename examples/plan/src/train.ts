@@ -22,7 +22,7 @@ import {
   TensorBoardLog,
   takePrefix,
 } from '@medalign/trainer';
-import { readSafetensors } from '@medalign/weights';
+import { readWeights } from '@medalign/weights';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
 import { onEngine, type PlanData, shareOf } from './data';
@@ -57,21 +57,21 @@ export async function createModel(config: Config, data: PlanData): Promise<PlanM
   return model;
 }
 
-/** Loads a safetensors file with the ecosystem's names, and says what it lacks and what it has no place for. */
-async function loadWeights(key: string, module: Module, file: string | undefined): Promise<void> {
-  if (!file) return;
-  const state = await readSafetensors(file);
-  // BERT inside a larger model is stored under its own prefix.
-  const prefix = [...state.keys()].some((name) => name.startsWith('bert.')) ? 'bert.' : '';
-  const { missing, unexpected } = module.loadStateDict(state, { strict: false, prefix });
+/** Loads published weights, and says what they lack and what the model has no place for. */
+async function loadWeights(key: string, module: Module, path: string | undefined): Promise<void> {
+  if (!path) return;
+  const state = await readWeights(path);
+  const { missing, unexpected, unused } = module.loadStateDict(state, { strict: false });
   if (missing.length >= module.parameters().size) {
     throw new ConfigError(
-      `${key}: ${file} has none of the model's parameters; its names begin with '${[...state.keys()][0]}'`,
+      `${key}: ${path} has none of the model's parameters; its names begin with '${[...state.keys()][0]}'`,
     );
   }
   const list = (names: string[]) =>
     `${names.length}${names.length ? ` (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''})` : ''}`;
-  process.stderr.write(`${key}: loaded ${file}; missing ${list(missing)}, not used ${list(unexpected)}\n`);
+  process.stderr.write(
+    `${key}: loaded ${state.source.join(', ')}; missing ${list(missing)}, not used ${list([...unexpected, ...unused])}\n`,
+  );
 }
 
 /** Trains PLAN. Without a run folder nothing is written (ablations). */
@@ -152,7 +152,7 @@ export async function train(
         for (let rank = 1; rank < size; rank++) replicas.send(rank, { share: shareOf(batch, rank, size), ...how });
         const pairs = onEngine(shareOf(batch, 0, size), data.tokenizer, config);
         const numbers = await trainingStep(
-          { model, adam, alignment, clip, group: replicas.group },
+          { model, adam, alignment, clip, microBatch: config.train.microBatch, group: replicas.group },
           pairs,
           how,
           (seen) => stopOnNonFinite(step + 1, seen),
@@ -236,7 +236,8 @@ async function validationLoss(model: PlanModel, data: PlanData, config: Config, 
   let count = 0;
   for await (const batch of data.evaluationBatches(data.split.validation, config.train.batchSize)) {
     if (batch.samples.length === config.train.batchSize || count === 0) {
-      const loss = tf.tidy(() => tf.clone(model.loss(batch.images, batch.texts, alignment).total));
+      const { microBatch } = config.train;
+      const loss = tf.tidy(() => tf.clone(model.loss(batch.images, batch.texts, alignment, { microBatch }).total));
       sum += (await loss.data())[0]!;
       count += 1;
       loss.dispose();

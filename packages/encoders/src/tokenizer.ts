@@ -36,6 +36,9 @@ export type Tokenizer = {
   /** The ids of the special tokens. */
   special: { pad: number; unknown: number; start: number; end: number };
   vocabSize: number;
+  /** The tokens in the order of their ids, and how texts are read: `createTokenizer({ vocab: vocabulary, ...options })` is the same. */
+  vocabulary: readonly string[];
+  options: Readonly<TokenizerOptions>;
   encode: (texts: string[], options?: EncodeOptions) => EncodedTexts;
 };
 
@@ -94,6 +97,8 @@ export function createTokenizer({
   return {
     special: known,
     vocabSize: idOf.size,
+    vocabulary: tokensById(idOf),
+    options,
     encode: (texts, limits) => encodeBatch(texts, split, known, limits),
   };
 }
@@ -102,6 +107,12 @@ function idsByToken(vocab: string[] | string | Readonly<Record<string, number>>)
   if (typeof vocab !== 'string' && !Array.isArray(vocab)) return new Map(Object.entries(vocab));
   const tokens = typeof vocab === 'string' ? vocab.replace(/\r?\n$/, '').split(/\r?\n/) : vocab;
   return new Map(tokens.map((token, id) => [token, id]));
+}
+
+function tokensById(idOf: Map<string, number>): string[] {
+  const tokens: string[] = [];
+  for (const [token, id] of idOf) tokens[id] = token;
+  return tokens;
 }
 
 type Word = { text: string; pieces: number[] };
