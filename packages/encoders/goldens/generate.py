@@ -85,6 +85,13 @@ def resnet_golden(block, **config):
     return result
 
 
+def bert_with(activation, config, model):
+    """The same arrays with another activation between the feed-forward maps."""
+    other = BertModel(BertConfig(**{**config.to_dict(), "hidden_act": activation})).eval()
+    other.load_state_dict(model.state_dict())
+    return other
+
+
 def bert_golden():
     torch.manual_seed(2)
     config = BertConfig(
@@ -109,6 +116,7 @@ def bert_golden():
         "pooled": array(out.pooler_output),
         "gradients": {name: array(p.grad) for name, p in model.named_parameters()},
         "config": json.loads(config.to_json_string(use_diff=False)),
+        "activations": {name: array(bert_with(name, config, model)(ids, mask, types).pooler_output) for name in ("gelu", "gelu_new", "relu")},
     }
 
 

@@ -38,6 +38,7 @@ export function toEcosystem(entry: StateEntry, layout: Layout): { shape: number[
 
 function permute({ shape, data }: StateEntry, order: number[]): { shape: number[]; data: Float32Array } {
   if (shape.length !== order.length) throw new ShapeError(`expected ${order.length} axes, got shape [${shape}]`);
+  if (order.length === 2) return transpose(shape as [number, number], data);
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
   const sizes = order.map((axis) => shape[axis]!);
   const steps = order.map((axis) => strides[axis]!);
@@ -57,4 +58,25 @@ function permute({ shape, data }: StateEntry, order: number[]): { shape: number[
     if (axis < 0) break;
   }
   return { shape: sizes, data: out };
+}
+
+/** Tile by tile: a column read from end to end would miss the cache at every value. */
+function transpose(
+  [rows, columns]: readonly [number, number],
+  data: StateEntry['data'],
+): { shape: number[]; data: Float32Array } {
+  const values = data instanceof Float32Array ? data : Float32Array.from(Array.from(data, Number));
+  const out = new Float32Array(values.length);
+  const tile = 32;
+  // a shape alone, without values
+  for (let top = 0; values.length > 0 && top < rows; top += tile) {
+    const bottom = Math.min(rows, top + tile);
+    for (let left = 0; left < columns; left += tile) {
+      const right = Math.min(columns, left + tile);
+      for (let row = top; row < bottom; row++) {
+        for (let column = left; column < right; column++) out[column * rows + row] = values[row * columns + column]!;
+      }
+    }
+  }
+  return { shape: [columns, rows], data: out };
 }
