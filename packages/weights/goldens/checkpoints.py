@@ -96,7 +96,7 @@ lightning = {
     "best": np.float32(0.5),
     "name": None,
 }
-torch.save(lightning, here.parent / "checkpoint-lightning.pt")
+torch.save(lightning, here / "lightning-2.pt")
 torch.save(lightning, here / "lightning-4.pt", pickle_protocol=4)
 foreign = lightning | {"hyper_parameters": argparse.Namespace(lr=1e-3, path=Path("runs"))}
 torch.save(foreign, here / "foreign.pt")

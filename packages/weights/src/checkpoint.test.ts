@@ -4,7 +4,7 @@ import golden from '../goldens/checkpoints/expected.json';
 import { CheckpointError, decodeSafetensors, encodeSafetensors, readPyTorchCheckpoint, type WeightsMap } from './index';
 
 const path = (name: string) => new URL(`../goldens/checkpoints/${name}`, import.meta.url).pathname;
-const lightning = new URL('../goldens/checkpoint-lightning.pt', import.meta.url).pathname;
+const lightning = path('lightning-2.pt');
 
 /** As the generator writes what PyTorch has: numbers, and text where JSON has no number; zeros without sign. */
 const plain = (tensors: WeightsMap) =>

@@ -23,7 +23,12 @@ export class NeedsMore extends Error {
 /** Steps for a whole file: some hundred thousand tensors, or ten million numbers. */
 export const allSteps = 16_000_000;
 
+/** Values that may lie on the stack at once: the longest tuple. */
+export const mostValues = 4_000_000;
+
 export const saveAgain = 'Fix: download it again, or load it with PyTorch and torch.save it again';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The stack, the memo, and the reading of operands. */
 export class Machine {
@@ -85,7 +90,7 @@ export class Machine {
   text(length: number): string {
     const bytes = this.slice(length);
     try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+      return utf8.decode(bytes);
     } catch {
       return this.fail('a text that is not UTF-8');
     }
@@ -120,6 +125,11 @@ export class Machine {
   popMany(count: number): unknown[] {
     this.atLeast(count);
     return this.stack.splice(this.stack.length - count, count);
+  }
+
+  mark(): void {
+    this.charge(16);
+    this.marks.push(this.stack.length);
   }
 
   /** What lies above the last mark. */

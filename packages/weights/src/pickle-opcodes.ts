@@ -3,72 +3,72 @@ import { NumpyDtype } from './pickle-numpy';
 import { Foreign } from './pickle-values';
 
 /** What each opcode of protocols 2 to 5 does, as far as PyTorch writes it. What is missing here is refused. */
-export const opcodes: Partial<Record<number, (m: Machine) => void>> = {
+export const opcodes: ReadonlyMap<number, (m: Machine) => void> = new Map([
   // framing, stack and marks
-  128: (m) => void m.uint(1), // PROTO once more
-  149: frame, // FRAME
-  40: (m) => void m.marks.push(m.stack.length), // MARK
-  48: (m) => void (m.marks.at(-1) === m.stack.length ? m.popMark() : m.pop()), // POP
-  49: (m) => void m.popMark(), // POP_MARK
-  50: (m) => m.push(m.top()), // DUP
+  [0x80, (m: Machine): void => void m.uint(1)], // PROTO once more
+  [0x95, frame], // FRAME
+  [0x28, (m) => m.mark()], // MARK
+  [0x30, (m) => void (m.marks.at(-1) === m.stack.length ? m.popMark() : m.pop())], // POP
+  [0x31, (m) => void m.popMark()], // POP_MARK
+  [0x32, (m) => m.push(m.top())], // DUP
   // scalars
-  78: (m) => m.push(null), // NONE
-  136: (m) => m.push(true), // NEWTRUE
-  137: (m) => m.push(false), // NEWFALSE
-  74: (m) => m.push(m.int32()), // BININT
-  75: (m) => m.push(m.uint(1)), // BININT1
-  77: (m) => m.push(m.uint(2)), // BININT2
-  138: (m) => m.push(wholeNumber(m, m.uint(1))), // LONG1
-  139: (m) => m.push(wholeNumber(m, m.int32())), // LONG4
-  71: (m) => m.push(m.float64()), // BINFLOAT
+  [0x4e, (m) => m.push(null)], // NONE
+  [0x88, (m) => m.push(true)], // NEWTRUE
+  [0x89, (m) => m.push(false)], // NEWFALSE
+  [0x4a, (m) => m.push(m.int32())], // BININT
+  [0x4b, (m) => m.push(m.uint(1))], // BININT1
+  [0x4d, (m) => m.push(m.uint(2))], // BININT2
+  [0x8a, (m) => m.push(wholeNumber(m, m.uint(1)))], // LONG1
+  [0x8b, (m) => m.push(wholeNumber(m, m.int32()))], // LONG4
+  [0x47, (m) => m.push(m.float64())], // BINFLOAT
   // text and bytes
-  84: (m) => m.push(m.text(signedLength(m))), // BINSTRING: str of Python 2
-  85: (m) => m.push(m.text(m.uint(1))), // SHORT_BINSTRING
-  88: (m) => m.push(m.text(m.uint(4))), // BINUNICODE
-  140: (m) => m.push(m.text(m.uint(1))), // SHORT_BINUNICODE
-  141: (m) => m.push(m.text(m.uint(8))), // BINUNICODE8
-  66: (m) => m.push(m.slice(m.uint(4))), // BINBYTES
-  67: (m) => m.push(m.slice(m.uint(1))), // SHORT_BINBYTES
-  142: (m) => m.push(m.slice(m.uint(8))), // BINBYTES8
-  150: (m) => m.push(m.slice(m.uint(8))), // BYTEARRAY8
+  [0x54, (m) => m.push(m.text(signedLength(m)))], // BINSTRING: str of Python 2
+  [0x55, (m) => m.push(m.text(m.uint(1)))], // SHORT_BINSTRING
+  [0x58, (m) => m.push(m.text(m.uint(4)))], // BINUNICODE
+  [0x8c, (m) => m.push(m.text(m.uint(1)))], // SHORT_BINUNICODE
+  [0x8d, (m) => m.push(m.text(m.uint(8)))], // BINUNICODE8
+  [0x42, (m) => m.push(m.slice(m.uint(4)))], // BINBYTES
+  [0x43, (m) => m.push(m.slice(m.uint(1)))], // SHORT_BINBYTES
+  [0x8e, (m) => m.push(m.slice(m.uint(8)))], // BINBYTES8
+  [0x96, (m) => m.push(m.slice(m.uint(8)))], // BYTEARRAY8
   // containers
-  125: (m) => void m.create(new Map()), // EMPTY_DICT
-  93: (m) => void m.create([]), // EMPTY_LIST
-  41: (m) => void m.create([]), // EMPTY_TUPLE
-  143: (m) => void m.create(new Set()), // EMPTY_SET
-  116: (m) => void m.create(m.popMark()), // TUPLE
-  133: (m) => void m.create(m.popMany(1)), // TUPLE1
-  134: (m) => void m.create(m.popMany(2)), // TUPLE2
-  135: (m) => void m.create(m.popMany(3)), // TUPLE3
-  108: (m) => void m.create(m.popMark()), // LIST
-  100: (m) => setItems(m, m.popMark(), m.create(new Map())), // DICT
-  145: (m) => void m.create(new Set(m.popMark())), // FROZENSET
-  97: (m) => append(m, m.popMany(1)), // APPEND
-  101: (m) => append(m, m.popMark()), // APPENDS
-  115: (m) => setItems(m, m.popMany(2), m.top()), // SETITEM
-  117: (m) => setItems(m, m.popMark(), m.top()), // SETITEMS
-  144: (m) => addItems(m, m.popMark()), // ADDITEMS
+  [0x7d, (m) => void m.create(new Map())], // EMPTY_DICT
+  [0x5d, (m) => void m.create([])], // EMPTY_LIST
+  [0x29, (m) => void m.create([])], // EMPTY_TUPLE
+  [0x8f, (m) => void m.create(new Set())], // EMPTY_SET
+  [0x74, (m) => void m.create(m.popMark())], // TUPLE
+  [0x85, (m) => void m.create(m.popMany(1))], // TUPLE1
+  [0x86, (m) => void m.create(m.popMany(2))], // TUPLE2
+  [0x87, (m) => void m.create(m.popMany(3))], // TUPLE3
+  [0x6c, (m) => void m.create(m.popMark())], // LIST
+  [0x64, (m) => setItems(m, m.popMark(), m.create(new Map()))], // DICT
+  [0x91, (m) => void m.create(new Set(m.popMark()))], // FROZENSET
+  [0x61, (m) => append(m, m.popMany(1))], // APPEND
+  [0x65, (m) => append(m, m.popMark())], // APPENDS
+  [0x73, (m) => setItems(m, m.popMany(2), m.top())], // SETITEM
+  [0x75, (m) => setItems(m, m.popMark(), m.top())], // SETITEMS
+  [0x90, (m) => addItems(m, m.popMark())], // ADDITEMS
   // names, calls, storages: all through the host
-  99: (m) => global(m, m.line(), m.line()), // GLOBAL
-  147: (m) => global(m, ...(m.popMany(2) as [unknown, unknown])), // STACK_GLOBAL
-  82: (m) => call(m, 'REDUCE'), // REDUCE
-  129: (m) => call(m, 'NEWOBJ'), // NEWOBJ
-  146: newWithNames, // NEWOBJ_EX
-  98: build, // BUILD
-  81: (m) => m.push(m.host.persistent(m.pop(), m.fail)), // BINPERSID
+  [0x63, (m) => global(m, m.line(), m.line())], // GLOBAL
+  [0x93, (m) => global(m, ...(m.popMany(2) as [unknown, unknown]))], // STACK_GLOBAL
+  [0x52, (m) => call(m, 'REDUCE')], // REDUCE
+  [0x81, (m) => call(m, 'NEWOBJ')], // NEWOBJ
+  [0x92, newWithNames], // NEWOBJ_EX
+  [0x62, build], // BUILD
+  [0x51, (m) => m.push(m.host.persistent(m.pop(), m.fail))], // BINPERSID
   // memo
-  113: (m) => m.remember(m.uint(1)), // BINPUT
-  114: (m) => m.remember(m.uint(4)), // LONG_BINPUT
-  148: (m) => m.remember(m.memo.size), // MEMOIZE
-  104: (m) => m.recall(m.uint(1)), // BINGET
-  106: (m) => m.recall(m.uint(4)), // LONG_BINGET
+  [0x71, (m) => m.remember(m.uint(1))], // BINPUT
+  [0x72, (m) => m.remember(m.uint(4))], // LONG_BINPUT
+  [0x94, (m) => m.remember(m.memo.size)], // MEMOIZE
+  [0x68, (m) => m.recall(m.uint(1))], // BINGET
+  [0x6a, (m) => m.recall(m.uint(4))], // LONG_BINGET
   // named, so that the message can say what they are
-  130: (m) => m.fail('EXT1 stands for a class of another program'),
-  131: (m) => m.fail('EXT2 stands for a class of another program'),
-  132: (m) => m.fail('EXT4 stands for a class of another program'),
-  151: (m) => m.fail('NEXT_BUFFER refers to a buffer outside of the file'),
-  152: (m) => m.fail('READONLY_BUFFER refers to a buffer outside of the file'),
-};
+  [0x82, (m) => m.fail('EXT1 stands for a class of another program')],
+  [0x83, (m) => m.fail('EXT2 stands for a class of another program')],
+  [0x84, (m) => m.fail('EXT4 stands for a class of another program')],
+  [0x97, (m) => m.fail('NEXT_BUFFER refers to a buffer outside of the file')],
+  [0x98, (m) => m.fail('READONLY_BUFFER refers to a buffer outside of the file')],
+]);
 
 function frame(m: Machine): void {
   const length = m.uint(8);

@@ -339,6 +339,7 @@ describe('work is bounded by counting', () => {
     expect(load(nones, { steps: 50 })).toBe(null);
     expect(refusal(nones, { steps: 49 })).toMatch(/takes more than 16000000 steps/);
     expect(refusal(pickle(Array(10).fill(0x7d)), { steps: 100 })).toMatch(/steps/);
+    expect(refusal(pickle(Array(10).fill(0x28)), { steps: 100 })).toMatch(/steps/);
     expect(refusal(pickle(0x4e, Array(30).fill(0x94)), { steps: 100 })).toMatch(/steps/);
   });
 

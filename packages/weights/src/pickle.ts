@@ -1,4 +1,4 @@
-import { type Host, Machine, saveAgain } from './pickle-machine';
+import { type Host, Machine, mostValues, saveAgain } from './pickle-machine';
 import { opcodes } from './pickle-opcodes';
 
 /**
@@ -18,11 +18,12 @@ export function unpickle(bytes: Uint8Array, start: number, host: Host): { value:
     const opcode = machine.uint(1);
     if (opcode === 0x2e) return { value: machine.pop(), end: machine.at };
     machine.charge(1);
-    const run = opcodes[opcode];
+    const run = opcodes.get(opcode);
     if (!run) {
       const hex = opcode.toString(16).padStart(2, '0');
       return machine.fail(`opcode 0x${hex} is not one that PyTorch writes in protocols 2 to 5`, saveAgain);
     }
     run(machine);
+    if (machine.stack.length > mostValues) machine.fail(`more than ${mostValues} values wait on its stack`, saveAgain);
   }
 }

@@ -46,11 +46,13 @@ export class WeightsMap extends SafetensorsMap {
  *   dicts, a tensor that reaches outside of its storage, a truncated or damaged file, a compressed or TorchScript
  *   archive, other than little-endian numbers, an I64 that needs more than 32 bits.
  * @example
- * const { readFile } = await import('node:fs/promises');
- * const tensors = await readPyTorchCheckpoint(await readFile('packages/weights/goldens/checkpoint-lightning.pt'));
- * tensors.key; // "state_dict"
- * tensors.get('head.bias').data; // [0.5, -1]
- * tensors.metadata.epoch; // "3"
+ * // torch.save({'w': torch.tensor([1., 2.])}, path), in the form of PyTorch before 1.6.
+ * const saved =
+ *   'gAKKCmz8nEb5IGqoUBkugAJN6QMugAJ9LoACfVUBd2N0b3JjaC5fdXRpbHMKX3JlYnVpbGRfdGVuc29yCigoVQdzdG9yYWdlY3RvcmNoCkZs' +
+ *   'b2F0U3RvcmFnZQpVATBVA2NwdUsCTnRRSwBLAoVLAYV0UnMugAJdVQEwYS4CAAAAAAAAAAAAgD8AAABA';
+ * const tensors = await readPyTorchCheckpoint(Buffer.from(saved, 'base64'));
+ * tensors.get('w').data; // [1, 2]
+ * tensors.prefix; // ""
  * @see https://docs.pytorch.org/docs/stable/notes/serialization.html
  */
 export async function readPyTorchCheckpoint(

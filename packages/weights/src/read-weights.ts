@@ -30,9 +30,12 @@ const usual = [
  *   LFS pointer or web page in place of the file, a shard that is missing, outside of the folder, or not what
  *   the index says; {@link SafetensorsError} and {@link CheckpointError} for what is wrong in a file.
  * @example
- * const weights = await readWeights('packages/weights/goldens/checkpoints/sharded');
- * weights.get('head.bias').data; // [0.5, -1]
- * weights.source.length; // 3
+ * const { mkdtemp } = await import('node:fs/promises');
+ * const folder = await mkdtemp('weights-');
+ * await writeSafetensors(`${folder}/model.safetensors`, new Map([['w', { shape: [1], data: Float32Array.of(7) }]]));
+ * const weights = await readWeights(folder);
+ * weights.get('w').data; // [7]
+ * weights.source.length; // 1
  */
 export async function readWeights(
   pathOrBytes: string | Uint8Array,
