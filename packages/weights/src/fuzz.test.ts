@@ -62,7 +62,7 @@ describe('changed at random', () => {
         const read = await outcome(changed(bytes, change));
         if (read) expect(new Map(read)).toEqual(new Map(original));
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -76,7 +76,7 @@ describe('changed at random', () => {
     expect(await outcome(bytes)).toBeDefined();
     await fc.assert(
       fc.asyncProperty(changes, async (change) => void (await outcome(changed(bytes, change)))),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -94,7 +94,7 @@ describe('changed at random', () => {
       fc.asyncProperty(fc.array(pieces, { maxLength: 30 }), async (parts) => {
         await outcome(legacy(parts.flat()));
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });
