@@ -1,3 +1,8 @@
+import { copyFileSync } from 'node:fs';
 import { library } from '../../tsup.base';
 
-export default library({ platform: 'node' });
+export default library({
+  platform: 'node',
+  // What a thread runs is a file of its own.
+  onSuccess: async () => copyFileSync('src/dicom-thread.mjs', 'dist/dicom-thread.mjs'),
+});

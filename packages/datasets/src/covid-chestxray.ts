@@ -150,5 +150,6 @@ export async function covidChestxray(
       'Ids 285 and 339 are one patient, and 287 and 340 are one patient; splits keep them together.',
     ],
     together: samePatients.filter((list) => list.some((id) => patients.has(id))),
+    options: { modalities, ...(views && { views }), textColumn, requireText },
   };
 }

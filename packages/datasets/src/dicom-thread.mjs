@@ -25,9 +25,9 @@ async function decodeWith(module, className, frame) {
     const data = Uint8Array.from(decoder.getDecodedBuffer());
     return { data, width, height, bits: bitsPerSample, samples: componentCount, planar };
   } catch (error) {
-    throw new Error(
-      typeof error === 'number' ? module.getExceptionMessage?.(error) : (error?.message ?? String(error)),
-    );
+    // A C++ exception arrives as a number, or as an object without words.
+    const said = error instanceof Error && error.message !== '' ? `: ${error.message}` : '';
+    throw new Error(`the compressed image is broken${said}`);
   } finally {
     decoder.delete();
   }
@@ -57,7 +57,27 @@ function markedAsRgb(frame) {
   return marked;
 }
 
+/** These decoders fill what is missing with grey; the end of the image (FF D9, then padding) must be there. */
+function requireEnd(frame) {
+  for (let at = frame.length - 2; at >= Math.max(0, frame.length - 16); at--) {
+    if (frame[at] === 0xff && frame[at + 1] === 0xd9) return;
+  }
+  throw new Error('the compressed image is truncated: no end marker');
+}
+
+/** How many bytes a run-length segment holds: its decoder does not say when there are too few. */
+function rleBytes(frame, from, to) {
+  let bytes = 0;
+  for (let at = from; at < to; ) {
+    const n = frame[at];
+    bytes += n < 128 ? Math.min(n + 1, to - at - 1) : n > 128 ? 257 - n : 0;
+    at += n < 128 ? n + 2 : n > 128 ? 2 : 1;
+  }
+  return bytes;
+}
+
 async function decodeDeepJpeg(frame, { width, height, samples }) {
+  requireEnd(frame);
   const { default: library } = await import('dcmjs-codecs').catch((error) => {
     if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
     throw new Error(
@@ -89,6 +109,7 @@ const decoders = {
     return decodeWith(module, 'JPEGDecoder', plain ? markedAsRgb(frame) : frame);
   },
   async jpegLossless(frame) {
+    requireEnd(frame);
     const { Decoder } = await import('jpeg-lossless-decoder-js');
     const decoder = new Decoder();
     const copy = Uint8Array.from(frame);
@@ -116,6 +137,12 @@ const decoders = {
       throw new Error(`RLE: expected ${segments} segments for ${samples} × ${bitsAllocated} bits`);
     }
     if (bitsAllocated > 8 && samples > 1) throw new Error(`RLE: ${samples} × ${bitsAllocated} bits is not supported`);
+    for (let segment = 1; segment <= segments; segment++) {
+      const end = segment === segments ? frame.length : view.getUint32(4 * segment + 4, true);
+      const bytes = rleBytes(frame, view.getUint32(4 * segment, true), Math.min(end, frame.length));
+      if (bytes < width * height)
+        throw new Error(`RLE: segment ${segment} has ${bytes} bytes of ${width * height}: truncated`);
+    }
     const { default: library } = await import('@cornerstonejs/dicom-codec');
     const info = { rows: height, columns: width, bitsAllocated, samplesPerPixel: samples, planarConfiguration: 0 };
     const { imageFrame } = await library.decode(frame, info, transferSyntax);

@@ -9,14 +9,32 @@ export {
   ImageCache,
   type SkippedSample,
 } from './batches';
+export { type ChexpertOptions, chexpert } from './chexpert';
+export { type ChexpertLabel, chexpertLabels } from './chexpert-labels';
 export { type CovidChestxrayOptions, covidChestxray } from './covid-chestxray';
+export { covid19Radiography } from './covid19-radiography';
 export { decodeImage, imageSize, isLfsPointer, loadImage } from './decode';
+export { type DicomImage, readDicom } from './dicom';
+export type { LookupTable } from './dicom-header';
+export { decodeDicom } from './dicom-raster';
+export {
+  type FiveBy200Manifest,
+  type FiveBy200Options,
+  type FiveClass,
+  fiveBy200,
+  fiveClasses,
+} from './five-by-200';
+export { givenSplit } from './given-split';
+export { type MimicCxrJpgOptions, mimicCxrJpg, patientIds } from './mimic-cxr-jpg';
+export { type MsCxrOptions, msCxr } from './ms-cxr';
 export { type PairColumn, type PairsOptions, pairsDataset } from './pairs';
 export { type PhantomOptions, phantomChest } from './phantom';
 export { type PhantomCategory, phantomCategories } from './phantom-lesions';
 export { type Augment, type AugmentOptions, exposureJitter, toChannels } from './pixels';
 export { type Random, randomStream } from './random';
+export { type ReportPart, type ReportText, type ReportTextOptions, reportParts, reportText } from './report-text';
 export { resizeMap } from './resize-map';
+export { type RsnaPneumoniaOptions, rsnaPneumonia } from './rsna-pneumonia';
 export {
   applyManifest,
   readManifest,
@@ -34,6 +52,7 @@ export {
   type Box,
   DataError,
   type Dataset,
+  type DicomOptions,
   type Finding,
   type ImageSource,
   type Raster,

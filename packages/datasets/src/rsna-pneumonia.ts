@@ -105,8 +105,8 @@ export async function rsnaPneumonia(
   const samples = read.filter((result) => typeof result !== 'string');
   requireRows(path, boxesOf.size, samples.length, dropped, 'unpack stage_2_train_images next to the table');
   await refuseLfsPointer((samples[0]!.image as { path: string }).path);
-  const opaque = [...targetOf].filter(
-    ([id, target]) => (target === '1') !== (classOf.get(id) === 'Lung Opacity'),
+  const opaque = samples.filter(
+    ({ labels, meta }) => (labels!.Pneumonia === 1) !== (meta!.class === 'Lung Opacity'),
   ).length;
   return {
     name: 'rsna-pneumonia',

@@ -71,6 +71,7 @@ describe('splitByPatient', () => {
     expect(manifest).toEqual(split.manifest);
     expect(applyManifest(set, manifest).test).toEqual(split.test);
     expect(manifest.options).toEqual({
+      by: 'patient',
       fractions: { train: 0.8, validation: 0.1, test: 0.1 },
       seed: 2,
       together: [['p1', 'p2']],
