@@ -62,7 +62,7 @@ export async function chexpert(
         studyId: `${patient}/${study}`,
         image: { kind: 'file', path: file },
         text: '',
-        labels: labelsOf(row),
+        labels: labelsOf(row, `${path}: row ${i + 1}`),
         split: name,
         meta: { view: row['AP/PA'], frontal, sex: row.Sex, age: Number(row.Age) },
       };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { miniatureChexpert, miniatureMimicCxrJpg } from '@medalign/testing/miniatures';
@@ -39,6 +39,13 @@ describe('chexpert', () => {
 
   it('names the file, the row and what was expected', async () => {
     const other = await mkdtemp(join(tmpdir(), 'medalign-'));
+    await miniatureChexpert(other);
+    const valid = join(other, 'valid.csv');
+    await writeFile(valid, (await readFile(valid, 'utf8')).replace('AP,0.0,', 'AP,maybe,'));
+    await expect(chexpert(other)).rejects.toThrow(
+      /valid\.csv: row 1: No Finding: expected 1, 0, -1 or a blank, got 'maybe'/,
+    );
+    await rm(join(other, 'train'), { recursive: true });
     const table = await readFile(join(folder, 'train.csv'), 'utf8');
     await writeFile(join(other, 'train.csv'), table);
     await expect(chexpert(other, { tables: ['train'] })).rejects.toThrow(

@@ -81,7 +81,9 @@ export async function mimicCxrJpg(folder: string, options: MimicCxrJpgOptions = 
   const split = await readTable(folder, 'split', ['dicom_id', 'study_id', 'subject_id', 'split']);
   const splitOf = new Map(split.rows.map((row) => [row.dicom_id!, row.split!]));
   const labelTable = labels && (await readTable(folder, labels, ['subject_id', 'study_id', ...chexpertLabels]));
-  const labelOf = new Map(labelTable?.rows.map((row) => [row.study_id!, labelsOf(row)]));
+  const labelOf = new Map(
+    labelTable?.rows.map((row, i) => [row.study_id!, labelsOf(row, `${labelTable.path}: row ${i + 1}`)]),
+  );
 
   const { dropped, drop } = dropCounter();
   const seen = new Set<string>();

@@ -1,7 +1,10 @@
 import { createRequire } from 'node:module';
 
 // The library has no types, and its ES build is not marked as one.
-const { DicomDict, DicomMetaDictionary } = createRequire(import.meta.url)('dcmjs').data;
+const dcmjs = createRequire(import.meta.url)('dcmjs');
+const { DicomDict, DicomMetaDictionary } = dcmjs.data;
+// It warns of attributes that may be signed or not: all of ours are not.
+dcmjs.log.getLogger('validation.dcmjs').setLevel('silent');
 
 const secondaryCapture = '1.2.840.10008.5.1.4.1.1.7';
 
