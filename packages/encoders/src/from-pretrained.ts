@@ -1,4 +1,5 @@
 import { checkChoice, OptionError } from '@medalign/similarity';
+import { readWeights } from '@medalign/weights';
 import { Bert } from './bert';
 import type { Configuration, Recipe } from './configuration';
 import { huggingFaceRecipe, modelTypes } from './huggingface-config';
@@ -6,7 +7,6 @@ import { withoutInitialValues } from './initialise';
 import type { LoadPolicy, LoadReport } from './load-state';
 import { openClipRecipe } from './open-clip-config';
 import type { Interpolation } from './position-embedding';
-import { readState } from './read-weights';
 import { ResNet } from './resnet';
 import type { StateDict } from './state';
 import { timmNames, timmRecipe } from './timm-config';
@@ -42,7 +42,7 @@ export type PretrainedOptions<K extends keyof Encoders = keyof Encoders> = LoadP
  * towers are listed as unused. What the model has no place for is reported; what the checkpoint lacks, or has in another
  * shape, is an error, until `allowMissing` or `ignoreMismatched` says that initial values are wanted there.
  *
- * @param path of the folder or the weights file (Node); or `{ weights }`, arrays by name, together with `config`.
+ * @param path of the folder or the weights file (Node), whatever `readWeights` reads; or `{ weights }`, arrays by name, together with `config`.
  * @param options see PretrainedOptions.
  * @returns `model`; `config` as it was read; `report` of the names; `source`, the files that were read.
  * @throws OptionError naming the file for an unknown architecture (with the known ones) or a setting that is not implemented;
@@ -71,7 +71,7 @@ export async function fromPretrained<K extends keyof Encoders = keyof Encoders>(
   const { config, recipe, files } = await readConfiguration(path, given);
   if (expect !== undefined && recipe.kind !== expect)
     throw new OptionError(`expect: the checkpoint is a ${recipe.kind}, expected a ${expect}`);
-  const { state, source } = typeof path === 'string' ? await readState(path) : { state: path.weights, source: [] };
+  const { state, source } = await readState(path);
   const build = builder(recipe, state, chosen);
   const policy = { allowMissing, ignoreMismatched, allowUnexpected, prefix };
   const load = (model: Encoders[keyof Encoders]) => {
@@ -91,6 +91,12 @@ export async function fromPretrained<K extends keyof Encoders = keyof Encoders>(
     report = load(model);
   }
   return { model: model as Encoders[K], config, report, source: [...files, ...source] };
+}
+
+async function readState(path: string | { weights: StateDict }): Promise<{ state: StateDict; source: string[] }> {
+  if (typeof path !== 'string') return { state: path.weights, source: [] };
+  const state = await readWeights(path);
+  return { state, source: [...state.source] };
 }
 
 type Chosen = Pick<PretrainedOptions, 'imageSize' | 'interpolation' | 'dropout' | 'attentionDropout' | 'seed'>;
