@@ -26,7 +26,13 @@ export {
   specificity,
   summarizeSpecificity,
 } from './specificity';
-export { type ChosenThreshold, thresholdFromValidation } from './threshold';
+export {
+  applyThreshold,
+  type ChosenThreshold,
+  type ThresholdOptions,
+  ThresholdSweep,
+  thresholdFromValidation,
+} from './threshold';
 export { type VqaAccuracy, type VqaRecord, vqaAccuracy } from './vqa';
 export { type WrongPhraseControl, wrongPhraseControl } from './wrong-phrase';
 export { type PromptEnsemble, promptEnsemble, type ZeroShotScores, zeroShotScores } from './zero-shot';
