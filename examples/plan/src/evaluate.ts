@@ -3,6 +3,7 @@ import {
   boxMask,
   contrastToNoise,
   type GroundingRecord,
+  meanIoU,
   pointingGame,
   type RecallAtK,
   recallAtK,
@@ -13,9 +14,9 @@ import {
 import { l2Normalize } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment } from './config';
-import type { Batch, PlanData } from './data';
+import type { Batch, PlanData, Tokens } from './data';
 import { type MapKind, mapKinds, phraseMaps } from './maps';
-import type { PlanModel } from './model';
+import type { EncodedImages, PlanModel } from './model';
 
 /** Everything measured on one phrase of one image, by one kind of map. */
 export interface PhraseRecord extends GroundingRecord {
@@ -24,6 +25,8 @@ export interface PhraseRecord extends GroundingRecord {
   cnr: number | null;
   signedCnr: number | null;
   pointing: 0 | 1 | null;
+  /** Mean IoU over thresholds 0.1…0.5 of the map scaled to [−1, 1]. */
+  meanIoU: number | null;
   wrongPhraseCnr: number | null;
   wrongPhraseSignedCnr: number | null;
 }
@@ -54,12 +57,15 @@ export async function measure(
     kinds = mapKinds,
   }: { alignment: Alignment; batchSize: number; seed: number; kinds?: readonly MapKind[] },
 ): Promise<Measurements> {
-  const records: PhraseRecord[] = [];
-  const pairs: Measurements['pairs'] = { words: [], phrase: [], gradcam: [] };
+  const read = new GroundingReader(model, samples, {
+    alignment,
+    seed,
+    kinds,
+    tokenize: (texts) => data.tokenize(texts),
+  });
   const imageVectors: Float32Array[] = [];
   const textVectors: Float32Array[] = [];
   const reports: string[] = [];
-  const wrongPhrase = wrongPhrases(samples, seed);
 
   for await (const batch of data.evaluationBatches(samples, batchSize)) {
     const images = tf.tidy(() => model.encodeImages(batch.images));
@@ -67,29 +73,65 @@ export async function measure(
     imageVectors.push(...(await unitRows(images.global)));
     textVectors.push(...(await unitRows(texts.global)));
     reports.push(...batch.samples.map((sample) => sample.text));
-    await measureGrounding(batch, images);
+    await read.add(batch, images);
     tf.dispose([images, texts, batch.images]);
     batch.dispose();
   }
 
-  async function measureGrounding(batch: Batch, images: ReturnType<PlanModel['encodeImages']>) {
-    const phrases = batch.samples.flatMap((sample, m) =>
+  const scores = imageVectors.map((image) => textVectors.map((text) => dot(image, text)));
+  const recall = (k: number) => recallAtK(scores, { k, imageIds: reports, textIds: reports });
+  return {
+    records: read.records,
+    pairs: read.pairs,
+    retrieval:
+      reports.length >= 10
+        ? { gallery: reports.length, at: { 1: recall(1), 5: recall(5), 10: recall(10) } }
+        : undefined,
+  };
+}
+
+/** How phrases are read. */
+export interface GroundingOptions {
+  alignment: Alignment;
+  seed: number;
+  kinds: readonly MapKind[];
+  tokenize: (texts: readonly string[]) => Tokens;
+}
+
+/** Reads the phrases of images, batch by batch, by every kind of map. */
+export class GroundingReader {
+  readonly records: PhraseRecord[] = [];
+  readonly pairs: Measurements['pairs'] = { words: [], phrase: [], gradcam: [] };
+  readonly #model: PlanModel;
+  readonly #options: GroundingOptions;
+  readonly #wrongPhrase: Map<Finding, string>;
+
+  /** @param samples all that will be added: the wrong phrase of each comes from another of their images. */
+  constructor(model: PlanModel, samples: readonly Sample[], options: GroundingOptions) {
+    this.#model = model;
+    this.#options = options;
+    this.#wrongPhrase = wrongPhrases(samples, options.seed);
+  }
+
+  async add({ samples, transforms }: Pick<Batch, 'samples' | 'transforms'>, images: EncodedImages): Promise<void> {
+    const { alignment, kinds, tokenize } = this.#options;
+    const phrases = samples.flatMap((sample, m) =>
       (sample.findings ?? []).map((finding) => ({
         sample,
         m,
         finding,
-        transform: batch.transforms[m]!,
-        wrongPhrase: wrongPhrase.get(finding),
+        transform: transforms[m]!,
+        wrongPhrase: this.#wrongPhrase.get(finding),
       })),
     );
     if (phrases.length === 0) return;
-    const own = data.tokenize(phrases.map(({ finding }) => finding.phrase));
-    const other = data.tokenize(phrases.map(({ finding, wrongPhrase }) => wrongPhrase ?? finding.phrase));
+    const own = tokenize(phrases.map(({ finding }) => finding.phrase));
+    const other = tokenize(phrases.map(({ finding, wrongPhrase }) => wrongPhrase ?? finding.phrase));
     const imageOf = phrases.map(({ m }) => m);
-    const [ownTexts, otherTexts] = [own, other].map((tokens) => tf.tidy(() => model.encodeTexts(tokens)));
+    const [ownTexts, otherTexts] = [own, other].map((tokens) => tf.tidy(() => this.#model.encodeTexts(tokens)));
     for (const kind of kinds) {
-      const ownMaps = phraseMaps(kind, model, images, ownTexts!, imageOf, alignment);
-      const otherMaps = phraseMaps(kind, model, images, otherTexts!, imageOf, alignment);
+      const ownMaps = phraseMaps(kind, this.#model, images, ownTexts!, imageOf, alignment);
+      const otherMaps = phraseMaps(kind, this.#model, images, otherTexts!, imageOf, alignment);
       const [, height, width] = ownMaps.shape;
       const ownData = (await ownMaps.data()) as Float32Array;
       const otherData = (await otherMaps.data()) as Float32Array;
@@ -101,7 +143,7 @@ export async function measure(
         const mask = boxMask(finding.boxes, transform);
         const cnr = contrastToNoise(map, mask);
         const wrong = wrongPhrase !== undefined ? contrastToNoise(onImage(otherData), mask) : undefined;
-        records.push({
+        this.records.push({
           kind,
           imageId: sample.id,
           category: finding.category,
@@ -109,6 +151,7 @@ export async function measure(
           cnr: cnr.value,
           signedCnr: cnr.signed,
           pointing: pointingGame(map, mask).value,
+          meanIoU: meanIoU(map, mask).value,
           wrongPhraseCnr: wrong?.value ?? null,
           wrongPhraseSignedCnr: wrong?.signed ?? null,
           saturated: cnr.status === 'saturated',
@@ -118,24 +161,13 @@ export async function measure(
         group.push({ imageId: sample.id, category: finding.category, map, mask });
         perImage.set(sample.id, group);
       });
-      for (const group of perImage.values()) pairs[kind].push(...specificity(group).pairs);
+      for (const group of perImage.values()) this.pairs[kind].push(...specificity(group).pairs);
       tf.dispose([ownMaps, otherMaps]);
     }
     tf.dispose([ownTexts!, otherTexts!]);
     own.dispose();
     other.dispose();
   }
-
-  const scores = imageVectors.map((image) => textVectors.map((text) => dot(image, text)));
-  const recall = (k: number) => recallAtK(scores, { k, imageIds: reports, textIds: reports });
-  return {
-    records,
-    pairs,
-    retrieval:
-      reports.length >= 10
-        ? { gallery: reports.length, at: { 1: recall(1), 5: recall(5), 10: recall(10) } }
-        : undefined,
-  };
 }
 
 /** For every finding a phrase of another image; without an entry where there is none. */

@@ -3,6 +3,8 @@ import { ConfigError, loadConfig, runMain } from '@medalign/trainer';
 import { Command } from 'commander';
 import { ablate } from './ablate';
 import { configSchema } from './config';
+import { addEvaluateCommand } from './evaluate-command';
+import { type EvaluationOptions, evaluate } from './evaluation';
 import { run } from './run';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
@@ -29,15 +31,27 @@ const program = new Command('npm run plan --')
     '\nExit codes: 0 fine, 1 internal, 2 usage or configuration, 3 data, 4 engine, 5 non-finite loss, 130/143 signals.',
   )
   .exitOverride()
-  .configureOutput({ writeOut: (text) => process.stdout.write(text), writeErr: (text) => process.stderr.write(text) });
+  .configureOutput({ writeOut: (text) => process.stdout.write(text), writeErr: (text) => process.stderr.write(text) })
+  .enablePositionalOptions() // evaluate has options of the same names
+  .action(() => {});
+
+let evaluation: EvaluationOptions | undefined;
+addEvaluateCommand(program, (options) => {
+  evaluation = options;
+});
 
 await runMain(async (signal) => {
   try {
     program.parse();
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     const { code, message, exitCode } = error as { code?: string; message: string; exitCode: number };
     if (exitCode === 0) return 0;
     throw new ConfigError(code === 'commander.unknownOption' ? `${message}. --help lists the options` : message);
+  }
+  if (evaluation) {
+    await evaluate({ ...evaluation, signal });
+    return;
   }
   const options = program.opts();
   if (program.args.length) throw new ConfigError(`unexpected argument '${program.args[0]}': --help lists the options`);

@@ -18,6 +18,7 @@ export interface Grounding {
   wrongPhraseCnr: Estimate;
   wrongPhraseSignedCnr: Estimate;
   pointing: Estimate;
+  meanIoU: Estimate;
   specificity: Estimate;
   /** Pairs of two findings of one category in one image: only location and severity words tell them apart. */
   sameCategorySpecificity: Estimate;
@@ -55,6 +56,7 @@ export function summarize(
     wrongPhraseCnr: estimate(summary, 'wrongPhraseCnr'),
     wrongPhraseSignedCnr: estimate(summary, 'wrongPhraseSignedCnr'),
     pointing: estimate(summary, 'pointing'),
+    meanIoU: estimate(summary, 'meanIoU'),
     specificity: shareWon(pairs, options),
     sameCategorySpecificity: shareWon(same, options),
     categories: Object.fromEntries(

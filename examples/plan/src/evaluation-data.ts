@@ -1,0 +1,124 @@
+import {
+  applyManifest,
+  DataError,
+  type Dataset,
+  givenSplit,
+  type Sample,
+  type Split,
+  type SplitManifest,
+  splitByPatient,
+} from '@medalign/datasets';
+import { ConfigError } from '@medalign/trainer';
+import type { Config } from './config';
+import { type DataKind, type ReadOptions, readDataset } from './datasets';
+
+/** Which images a model is read on. */
+export const parts = ['test', 'validation', 'all'] as const;
+export type Part = (typeof parts)[number];
+
+export interface EvaluationData {
+  kind: DataKind;
+  dataset: Dataset;
+  /** The images to read. */
+  samples: Sample[];
+  part: Part;
+  /** The other parts: to choose thresholds and train heads on; undefined if the set is read as a whole. */
+  split: Split | undefined;
+  /** The data set that the model was trained on. */
+  own: boolean;
+  /** Images that the model was trained on, or of patients that it was trained on. */
+  leaked: { images: number; patients: number };
+  notes: string[];
+}
+
+export interface Wanted {
+  kind?: DataKind | undefined;
+  path?: string | undefined;
+  part: Part;
+  read: Pick<ReadOptions, 'images' | 'reports' | 'labels' | 'perClass'>;
+  /** Read images of training patients all the same; the tables then say so. */
+  allowTrained?: boolean | undefined;
+}
+
+/**
+ * Reads the data set to evaluate on: the checkpoint's own with its own split, or another one.
+ *
+ * @param config says what to generate and how to split; `trained` is what the model was trained on, `manifest` its split.
+ * @throws {ConfigError} if images of patients that the model was trained on would be read; {DataError} of the readers.
+ */
+export async function evaluationData(
+  config: Config,
+  { trained, manifest }: { trained: Config['data']; manifest: SplitManifest | undefined },
+  { kind = config.data.kind as DataKind, path, part, read, allowTrained = false }: Wanted,
+): Promise<EvaluationData> {
+  const { seed, patients, size, fractions } = config.data;
+  // Another seed of the phantom gives other patients under the same names.
+  const same = kind === trained.kind && (kind !== 'phantom' || seed === trained.seed);
+  const folder = path ?? (kind === config.data.kind ? config.data.path : undefined);
+  const dataset = await readDataset(kind, folder, { ...read, phantom: { seed, patients, size } });
+  const withText = { ...dataset, samples: dataset.samples.filter(({ text }) => text.trim() !== '') };
+
+  // ── The split: the one it was trained with, the publisher's, or one by patient ──────────────────────────────────
+  const trainedWith = same && manifest ? ownSplit(withText, manifest, path !== undefined) : undefined;
+  const own = trainedWith !== undefined || (same && manifest === undefined && path === undefined);
+  const whole = own ? withText : dataset;
+  const split =
+    trainedWith ??
+    (part === 'all' && !own ? undefined : splitOf(whole, { fractions, seed, given: !/5x200$/.test(kind) }));
+  const samples = part === 'all' ? whole.samples : split![part];
+  if (samples.length === 0) {
+    throw new DataError(`${dataset.name}: its ${part} part has no image. Fix: --split all, or data.fractions`);
+  }
+
+  const notes: string[] = [];
+  if (!manifest) notes.push('There is no split.json beside the checkpoint: what it was trained on is not known.');
+  const leaked = ofTrainingPatients(samples, dataset, kind === 'phantom' && !same ? [] : manifest?.parts.train.ids);
+  if (leaked.images > 0) {
+    const what = `${leaked.images} of ${samples.length} images are of ${leaked.patients} patients that the model was trained on`;
+    if (!allowTrained) {
+      throw new ConfigError(
+        `--split ${part}: ${what}: no result. Fix: --split test; or --allow-training-patients, which the tables then say`,
+      );
+    }
+    notes.push(`NOT A RESULT: ${what}.`);
+  }
+  if (own && part === 'validation')
+    notes.push('Validation patients: training looked at them to set its learning rate.');
+  return { kind, dataset, samples, part, split, own, leaked, notes };
+}
+
+/** The split of the training run; undefined if another copy of the data set was asked for and it does not fit. */
+function ownSplit(dataset: Dataset, manifest: SplitManifest, elsewhere: boolean): Split | undefined {
+  try {
+    if (manifest.dataset !== dataset.name) {
+      throw new DataError(`${dataset.name}: the checkpoint was trained on ${manifest.dataset}`);
+    }
+    return applyManifest(dataset, manifest);
+  } catch (error) {
+    if (elsewhere || dataset.name === 'phantom-chest') return undefined;
+    throw error;
+  }
+}
+
+function splitOf(
+  dataset: Dataset,
+  { given, ...options }: { fractions: Config['data']['fractions']; seed: number; given: boolean },
+): Split {
+  if (given && dataset.samples.every(({ split }) => split !== undefined)) {
+    const split = givenSplit(dataset);
+    // A set may come with two parts only, such as CheXpert's train and valid: then it is split here.
+    if (split.train.length && split.validation.length && split.test.length) return split;
+  }
+  return splitByPatient(dataset, options);
+}
+
+/** Samples of patients that have one of these samples. */
+function ofTrainingPatients(samples: readonly Sample[], dataset: Dataset, trainingIds: readonly string[] = []) {
+  const ids = new Set(trainingIds);
+  const patients = new Set(dataset.samples.filter(({ id }) => ids.has(id)).map(({ patientId }) => patientId));
+  for (const list of dataset.together ?? []) {
+    if (list.some((id) => patients.has(id))) for (const id of list) patients.add(id);
+  }
+  const leaked = samples.filter(({ patientId }) => patients.has(patientId));
+  return { images: leaked.length, patients: new Set(leaked.map(({ patientId }) => patientId)).size };
+}

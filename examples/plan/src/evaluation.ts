@@ -1,0 +1,143 @@
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { useBackend } from '@medalign/backend';
+import { ConfigError } from '@medalign/trainer';
+import { loadModel } from './checkpoint';
+import { classification } from './classification';
+import { PlanData } from './data';
+import type { DataKind } from './datasets';
+import { evaluationData, type Part } from './evaluation-data';
+import { grounding } from './grounding';
+import { type MapKind, mapKinds } from './maps';
+import { resultText, type TaskResult } from './result';
+import type { Task } from './task';
+
+/** The evaluations, by what `--task` calls them. */
+export const tasks = { grounding, classification } satisfies Record<string, (task: Task) => Promise<TaskResult>>;
+export type TaskName = keyof typeof tasks;
+
+/** The images that each task reads if nothing else is said: those that need no training part take a foreign set whole. */
+const wholeSet: readonly TaskName[] = ['grounding'];
+
+export interface EvaluationOptions {
+  task: TaskName;
+  /** Run folder, checkpoint folder or file. */
+  checkpoint: string;
+  kind?: DataKind | undefined;
+  /** Folder or file of the data set. */
+  path?: string | undefined;
+  images?: string | undefined;
+  reports?: string | undefined;
+  map?: MapKind | undefined;
+  part?: Part | undefined;
+  sets?: readonly string[];
+  out?: string | undefined;
+  overwrite?: boolean;
+  backend?: string;
+  json?: boolean;
+  trainImages?: number | undefined;
+  allowTrained?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  options?: Task['options'];
+}
+
+const say = (text: string) => process.stderr.write(`${text}\n`);
+
+/** Reads a trained model on one of PLAN's evaluations, prints its tables, and writes them with pictures to a folder. */
+export async function evaluate({
+  task: name,
+  checkpoint,
+  kind,
+  path,
+  images,
+  reports,
+  map,
+  part,
+  sets = [],
+  out,
+  overwrite = false,
+  backend = 'auto',
+  json = false,
+  trainImages = 1000,
+  allowTrained,
+  signal,
+  options = {},
+}: EvaluationOptions): Promise<TaskResult> {
+  // ── Model and data ──────────────────────────────────────────────────────────────────────────────────────────────
+  const folder = resultFolder(name, out, overwrite);
+  const engine = await useBackend(backend as 'auto');
+  const loaded = await loadModel(checkpoint, sets);
+  const { model, config, alignment, vocabulary, step, file } = loaded;
+  try {
+    const read = { images, reports, labels: name === 'classification', perClass: options.perClass };
+    const foreign = kind !== undefined && kind !== loaded.trained.kind;
+    const data = await evaluationData(config, loaded, {
+      kind,
+      path,
+      part: part ?? (foreign && wholeSet.includes(name) ? 'all' : 'test'),
+      read,
+      allowTrained,
+    });
+    say(`${data.dataset.name}: ${data.samples.length} images to read, step ${step} of ${file}`);
+    for (const note of data.dataset.notes) say(`  ${note}`);
+    for (const [reason, count] of Object.entries(data.dataset.counts.dropped)) say(`  ${count} left out: ${reason}`);
+    for (const note of data.notes) say(`WARNING: ${note}`);
+    const split = data.split ?? ({ train: [], validation: [], test: data.samples } as unknown as PlanData['split']);
+    const plan = new PlanData(data.dataset, split, vocabulary, config);
+
+    // ── The task ──────────────────────────────────────────────────────────────────────────────────────────────────
+    const task: Task = {
+      model,
+      config,
+      alignment,
+      data,
+      tokenize: (texts) => plan.tokenize(texts),
+      kinds: map ? [map] : mapKinds,
+      seed: config.seed,
+      resamples: config.evaluate.bootstrap,
+      trainImages,
+      signal,
+      options,
+    };
+    const result = await tasks[name](task);
+    const notes = [...data.notes, ...result.notes];
+
+    // ── Tables, pictures ──────────────────────────────────────────────────────────────────────────────────────────
+    const record = {
+      task: name,
+      checkpoint: { file, step },
+      backend: engine.name,
+      dataset: {
+        kind: data.kind,
+        name: data.dataset.name,
+        part: data.part,
+        images: data.samples.length,
+        options: data.dataset.options ?? null,
+        counts: data.dataset.counts,
+      },
+      trainingPatients: { ...data.leaked, known: loaded.manifest !== undefined },
+      seed: task.seed,
+      tables: result.tables,
+      notes,
+    };
+    mkdirSync(folder, { recursive: true });
+    const whole = join(folder, 'result.json');
+    writeFileSync(`${whole}.tmp`, `${JSON.stringify({ ...record, details: result.details }, null, 2)}\n`);
+    renameSync(`${whole}.tmp`, whole);
+    const text = resultText(result.tables, notes);
+    process.stdout.write(json ? `${JSON.stringify(record)}\n` : `${text}\n`);
+    if (json) say(text);
+    say(`written to ${folder}`);
+    return { ...result, notes };
+  } finally {
+    model.dispose();
+  }
+}
+
+function resultFolder(name: string, out: string | undefined, overwrite: boolean): string {
+  const folder = out ?? `runs/plan-${name}-${new Date().toISOString().replace(/[:.]/g, '-')}`;
+  if (!overwrite && existsSync(join(folder, 'result.json'))) {
+    throw new ConfigError(`--out ${folder}: there is a result.json already. Fix: --overwrite, or another folder`);
+  }
+  return folder;
+}
