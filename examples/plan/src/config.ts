@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dataKinds } from './datasets';
 
 const positive = z.number().positive();
 const count = z.number().int().positive();
@@ -44,9 +45,17 @@ export const configSchema = z.strictObject({
   recipe: z.enum(['grounded', 'paper', 'global']).default('grounded'),
   data: z
     .strictObject({
-      kind: z.enum(['phantom', 'covid-chestxray', 'pairs']).default('phantom'),
+      kind: z.enum(dataKinds).default('phantom'),
       /** Folder or file of a real data set; `--data` sets it. */
       path: z.string().optional(),
+      /** Folder of the reports, if not that of the images (mimic-cxr-jpg). */
+      reports: z.string().optional(),
+      /** Part of a report that is its text (mimic-cxr-jpg). */
+      text: z.enum(['findings', 'impression', 'both', 'longest', 'full']).optional(),
+      /** Folder of MS-CXR: its patients are left out of training, because it is tested on (mimic-cxr-jpg). */
+      exclude: z.string().optional(),
+      /** Folder of MIMIC-CXR-JPG (ms-cxr). */
+      images: z.string().optional(),
       seed: z.number().int().min(0).default(0),
       /** Patients to generate (phantom). */
       patients: count.default(800),

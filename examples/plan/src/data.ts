@@ -1,21 +1,19 @@
 import {
   batchCount,
   batches,
-  covidChestxray,
   type Dataset,
   type Batch as ImageBatch,
   ImageCache,
-  pairsDataset,
-  phantomChest,
   resizePadCrop,
   type Sample,
   type Split,
-  splitByPatient,
 } from '@medalign/datasets';
 import { buildVocabulary, createTokenizer, loadTokenizer, type Tokenizer } from '@medalign/encoders';
 import { ConfigError } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from './config';
+import { readDataset } from './datasets';
+import { splitOf } from './evaluation-data';
 
 /** Tokenised texts on the engine. */
 export interface Tokens {
@@ -68,11 +66,18 @@ export class PlanData {
 
   /** Generates or reads the data set, splits it by patient, and reads or builds the tokenizer. */
   static async load(config: Config): Promise<PlanData> {
-    const dataset = await readDataset(config);
+    const { kind, path, seed, patients, size, fractions, reports, text, exclude, images } = config.data;
+    const options = { reports, text, exclude, images, phantom: { seed, patients, size } };
+    const dataset = await readDataset(kind, path, options);
     const samples = dataset.samples.filter((sample) => sample.text.trim() !== '');
     const withoutText = dataset.samples.length - samples.length;
     if (withoutText) process.stderr.write(`${dataset.name}: ${withoutText} images without a report are left out\n`);
-    const split = splitByPatient({ ...dataset, samples }, { fractions: config.data.fractions, seed: config.data.seed });
+    if (samples.length === 0) {
+      throw new ConfigError(
+        `data.kind: ${kind} has no reports to train on. Fix: another data set; this one is for evaluate`,
+      );
+    }
+    const split = splitOf({ ...dataset, samples }, { fractions, seed, given: true });
     return new PlanData(dataset, split, await tokenizerOf(config, split), config);
   }
 
@@ -163,22 +168,4 @@ function tokenize(texts: readonly string[], tokenizer: Tokenizer, { data, model 
   const wordRows = tf.tensor1d(valid, 'int32');
   const dispose = () => tf.dispose([ids, attentionMask, wordIndex, wordMask, wordRows]);
   return { ids, attentionMask, wordIndex, wordMask, wordRows, words: encoded.words, dispose };
-}
-
-async function readDataset({ data }: Config): Promise<Dataset> {
-  if (data.kind === 'phantom') {
-    const say = (text: string) => process.stderr.write(`generating ${data.patients} phantom patients … ${text}\n`);
-    say('');
-    return phantomChest({
-      seed: data.seed,
-      patients: data.patients,
-      size: data.size,
-      onPatient: (done) => {
-        if (done % 500 === 0) say(`${done} done`);
-      },
-    });
-  }
-  if (!data.path)
-    throw new ConfigError(`data.path: ${data.kind} is read from disk, and no folder was given. Fix: --data <path>`);
-  return data.kind === 'covid-chestxray' ? covidChestxray(data.path) : pairsDataset(data.path);
 }

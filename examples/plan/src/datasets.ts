@@ -8,7 +8,9 @@ import {
   mimicCxrJpg,
   msCxr,
   pairsDataset,
+  patientIds,
   phantomChest,
+  type ReportPart,
   rsnaPneumonia,
 } from '@medalign/datasets';
 import { ConfigError } from '@medalign/trainer';
@@ -32,6 +34,10 @@ export interface ReadOptions {
   images?: string | undefined;
   /** Folder of the MIMIC-CXR reports, if not that of the images. */
   reports?: string | undefined;
+  /** Which part of a report is its text (MIMIC-CXR-JPG); default findings and impression. */
+  text?: ReportPart | undefined;
+  /** MS-CXR, whose patients are left out because it is tested on (MIMIC-CXR-JPG). */
+  exclude?: string | undefined;
   /** Attach CheXpert's labels (MIMIC-CXR-JPG). */
   labels?: boolean;
   /** Images of each class (5×200), and the seed they are drawn with. */
@@ -54,10 +60,15 @@ export async function readDataset(
   path: string | undefined,
   options: ReadOptions = {},
 ): Promise<Dataset> {
-  const { images, reports, labels = false, perClass, seed = 0, phantom } = options;
+  const { images, reports, text, exclude, labels = false, perClass, seed = 0, phantom } = options;
   if (kind === 'phantom') return generate(phantom ?? { seed: 0, patients: 800, size: 64 });
   if (!path) throw new ConfigError(`data.path: ${kind} is read from disk, and no folder was given. Fix: --data <path>`);
-  const mimic = { ...(reports && { reports }), ...(labels && { labels: 'chexpert' as const }) };
+  const mimic = {
+    ...(reports && { reports }),
+    ...(text && { text }),
+    ...(exclude && { excludePatients: patientIds(await msCxr(exclude, { images: path })) }),
+    ...(labels && { labels: 'chexpert' as const }),
+  };
   switch (kind) {
     case 'covid-chestxray':
       return covidChestxray(path);

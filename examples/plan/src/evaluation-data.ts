@@ -49,7 +49,7 @@ export interface Wanted {
 export async function evaluationData(
   config: Config,
   { trained, manifest }: { trained: Config['data']; manifest: SplitManifest | undefined },
-  { kind = config.data.kind as DataKind, path, part, read, allowTrained = false }: Wanted,
+  { kind = config.data.kind, path, part, read, allowTrained = false }: Wanted,
 ): Promise<EvaluationData> {
   const { seed, patients, size, fractions } = config.data;
   // Another seed of the phantom gives other patients under the same names.
@@ -100,7 +100,8 @@ function ownSplit(dataset: Dataset, manifest: SplitManifest, elsewhere: boolean)
   }
 }
 
-function splitOf(
+/** The publisher's split where there is one, else one by patient. */
+export function splitOf(
   dataset: Dataset,
   { given, ...options }: { fractions: Config['data']['fractions']; seed: number; given: boolean },
 ): Split {
@@ -108,6 +109,9 @@ function splitOf(
     const split = givenSplit(dataset);
     // A set may come with two parts only, such as CheXpert's train and valid: then it is split here.
     if (split.train.length && split.validation.length && split.test.length) return split;
+    process.stderr.write(
+      `${dataset.name}: its own split has ${split.train.length} images to train on, ${split.validation.length} to validate, ${split.test.length} to test; with an empty part it is not used, and patients are split here\n`,
+    );
   }
   return splitByPatient(dataset, options);
 }

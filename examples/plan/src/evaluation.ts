@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
+import { createTokenizer } from '@medalign/encoders';
 import { ConfigError } from '@medalign/trainer';
 import { loadModel } from './checkpoint';
 import { classification } from './classification';
@@ -83,7 +84,8 @@ export async function evaluate({
     for (const [reason, count] of Object.entries(data.dataset.counts.dropped)) say(`  ${count} left out: ${reason}`);
     for (const note of data.notes) say(`WARNING: ${note}`);
     const split = data.split ?? ({ train: [], validation: [], test: data.samples } as unknown as PlanData['split']);
-    const plan = new PlanData(data.dataset, split, vocabulary, config);
+    const tokenizer = createTokenizer({ vocab: vocabulary, lowercase: config.model.text.lowercase ?? true });
+    const plan = new PlanData(data.dataset, split, tokenizer, config);
 
     // ── The task ──────────────────────────────────────────────────────────────────────────────────────────────────
     const task: Task = {
