@@ -69,6 +69,28 @@ describe('compile', () => {
     expect(currentBuild(cache)).toEqual(before);
   });
 
+  it('finds the CUDA headers that pip puts beside PyTorch, and says where they were looked for', async () => {
+    compiler('echo addon > "$out"');
+    const torchFolder = join(folder, 'torch');
+    const cuda = { ...torch, folder: torchFolder, cuda: true };
+    process.env.CUDA_HOME = join(folder, 'nowhere');
+    const headers = join(folder, 'nvidia/cu13/include');
+    try {
+      if (!existsSync('/usr/local/cuda/include/cuda_runtime_api.h')) {
+        const problem = compile(cuda, { cache, log: () => {} });
+        await expect(problem).rejects.toThrow(/headers are missing.*nowhere\/include.*\/usr\/local\/cuda\/include/s);
+        expect(existsSync(join(folder, 'calls'))).toBe(false);
+      }
+      mkdirSync(headers, { recursive: true });
+      writeFileSync(join(headers, 'cuda_runtime_api.h'), '');
+      await compile(cuda, { cache, log: () => {} });
+    } finally {
+      delete process.env.CUDA_HOME;
+    }
+    expect((await calls())[0]).toContain(`-isystem ${headers}`);
+    expect((await calls())[0]).toContain('-DMEDALIGN_CUDA');
+  });
+
   it('names the compiler that is not there', async () => {
     process.env.CXX = 'no-such-compiler';
     await expect(compile(torch, { cache })).rejects.toThrow(

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { TorchError } from '../error';
@@ -73,9 +73,9 @@ function compileArguments({ folder, version, cuda, cxx11Abi }: Libtorch, output:
     '-fvisibility=hidden',
     `-D_GLIBCXX_USE_CXX11_ABI=${cxx11Abi ? 1 : 0}`,
     '-DNAPI_VERSION=8',
-    ...(cuda ? ['-DMEDALIGN_CUDA', `-I${process.env.CUDA_HOME || '/usr/local/cuda'}/include`] : []),
+    ...(cuda ? ['-DMEDALIGN_CUDA'] : []),
     // -isystem: what libtorch's own headers are warned of is not ours to mend
-    ...includes(folder).flatMap((path) => ['-isystem', path]),
+    ...[...includes(folder), ...(cuda ? cudaIncludes(folder) : [])].flatMap((path) => ['-isystem', path]),
     '-Wall',
     '-Wextra',
     '-c',
@@ -105,6 +105,22 @@ function includes(folder: string): string[] {
   const root = join(folder, 'include');
   const own = ['/usr/include', '/usr/local/include'].includes(root) ? [] : [root];
   return [include_dir, ...own, join(root, 'torch/csrc/api/include')];
+}
+
+/** Where CUDA's headers are: CUDA_HOME, the packages that pip installs beside PyTorch, the toolkit's usual folder. */
+function cudaIncludes(folder: string): string[] {
+  const packages = join(folder, '..', 'nvidia');
+  const homes = [
+    ...(process.env.CUDA_HOME ? [process.env.CUDA_HOME] : []),
+    ...(existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name)) : []),
+    '/usr/local/cuda',
+  ];
+  const found = homes.map((home) => join(home, 'include')).filter((path) => existsSync(path));
+  if (found.some((path) => existsSync(join(path, 'cuda_runtime_api.h')))) return found;
+  throw new TorchError(
+    `this PyTorch has CUDA, and CUDA's headers are missing: no cuda_runtime_api.h in ${homes.join('/include, ')}/include`,
+    'install the CUDA toolkit of the version that torch.version.cuda names, and give its folder as CUDA_HOME',
+  );
 }
 
 async function run(command: string, args: string[]): Promise<void> {
