@@ -8,6 +8,8 @@ import { mapKinds } from './maps';
 /** The tasks, and which table of the paper each has the form of. */
 const taskNames: Record<TaskName, string> = {
   grounding: 'Table II',
+  retrieval: 'Table III',
+  detection: 'Table IV',
   classification: 'Table V',
 };
 

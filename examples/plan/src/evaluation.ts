@@ -2,23 +2,30 @@ import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
 import { createTokenizer } from '@medalign/encoders';
+import { writeReport } from '@medalign/report';
 import { ConfigError } from '@medalign/trainer';
 import { loadModel } from './checkpoint';
 import { classification } from './classification';
 import { PlanData } from './data';
 import type { DataKind } from './datasets';
+import { detection } from './detection';
 import { evaluationData, type Part } from './evaluation-data';
 import { grounding } from './grounding';
 import { type MapKind, mapKinds } from './maps';
-import { resultText, type TaskResult } from './result';
+import { writePictures } from './pictures';
+import { reportTable, resultText, type TaskResult } from './result';
+import { retrieval } from './retrieval';
 import type { Task } from './task';
 
 /** The evaluations, by what `--task` calls them. */
-export const tasks = { grounding, classification } satisfies Record<string, (task: Task) => Promise<TaskResult>>;
+export const tasks = { grounding, retrieval, detection, classification } satisfies Record<
+  string,
+  (task: Task) => Promise<TaskResult>
+>;
 export type TaskName = keyof typeof tasks;
 
 /** The images that each task reads if nothing else is said: those that need no training part take a foreign set whole. */
-const wholeSet: readonly TaskName[] = ['grounding'];
+const wholeSet: readonly TaskName[] = ['grounding', 'retrieval'];
 
 export interface EvaluationOptions {
   task: TaskName;
@@ -70,7 +77,12 @@ export async function evaluate({
   const loaded = await loadModel(checkpoint, sets);
   const { model, config, alignment, vocabulary, step, file } = loaded;
   try {
-    const read = { images, reports, labels: name === 'classification', perClass: options.perClass };
+    const read = {
+      images,
+      reports,
+      labels: name === 'classification' || name === 'retrieval',
+      perClass: options.perClass,
+    };
     const foreign = kind !== undefined && kind !== loaded.trained.kind;
     const data = await evaluationData(config, loaded, {
       kind,
@@ -123,6 +135,15 @@ export async function evaluate({
       notes,
     };
     mkdirSync(folder, { recursive: true });
+    await writePictures(join(folder, 'overlays'), result.pictures ?? []);
+    await writeReport(join(folder, 'report.html'), {
+      title: `PLAN, ${name} on ${data.dataset.name}`,
+      summary: `Step ${step} of ${file}, on the ${engine.name} engine.`,
+      tables: result.tables.map(reportTable),
+      overlays: result.pictures ?? [],
+      notes,
+      config,
+    });
     const whole = join(folder, 'result.json');
     writeFileSync(`${whole}.tmp`, `${JSON.stringify({ ...record, details: result.details }, null, 2)}\n`);
     renameSync(`${whole}.tmp`, whole);

@@ -2,6 +2,7 @@ import type { Sample } from '@medalign/datasets';
 import { GroundingReader, type Measurements } from './evaluate';
 import { encodedBatches } from './features';
 import type { MapKind } from './maps';
+import { pictures } from './pictures';
 import type { ResultTable, TaskResult } from './result';
 import { type Estimate, type Grounding, summarize } from './summary';
 import { cannotServe, setting, type Task, withFindings } from './task';
@@ -35,6 +36,9 @@ export async function grounding(task: Task): Promise<TaskResult & { measured: Me
       records: measured.records,
     },
     measured,
+    pictures: await pictures(task, samples, ({ findings = [] }) =>
+      findings.slice(0, 2).map(({ phrase, category, boxes }) => ({ phrase, label: category, boxes })),
+    ),
   };
 }
 

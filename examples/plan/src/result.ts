@@ -1,4 +1,4 @@
-import type { ReportTable } from '@medalign/report';
+import type { OverlayGroup, ReportTable } from '@medalign/report';
 import { textTable } from './table';
 
 /** A number of a table: alone, with its 95 % interval, or with the spread it is the mean of. */
@@ -27,6 +27,8 @@ export interface TaskResult {
   notes: string[];
   /** Further facts for result.json: chosen ids, thresholds, prompts. */
   details: Record<string, unknown>;
+  /** Maps over images, for tasks that have any. */
+  pictures?: OverlayGroup[];
 }
 
 /** The tables as text, each under its title and over its caption. */
