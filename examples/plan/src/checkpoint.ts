@@ -55,7 +55,10 @@ export async function loadModel(path: string, sets: readonly string[] = []): Pro
       restoreParameters(model.variables(), takePrefix('model', tensors));
     } catch (error) {
       model.dispose();
-      throw error;
+      throw new CheckpointError(
+        `${file}: does not fit the model of its configuration${sets.length ? ` with --set ${sets.join(' ')}` : ''}: ${(error as Error).message}`,
+        { cause: error },
+      );
     }
     const folder = dirname(file);
     const split = [join(folder, 'split.json'), join(dirname(folder), 'split.json')].find(existsSync);

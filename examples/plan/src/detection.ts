@@ -69,8 +69,10 @@ export async function detection(task: Task): Promise<TaskResult> {
   const head = await trainHead(task, category);
   const systems: System[] = [...kinds.map((kind) => heatMap(task, kind, phrase)), ...(head ? [headSystem(head)] : [])];
   let measured: Awaited<ReturnType<typeof detect>>;
+  let weights: TaskResult['weights'];
   try {
     measured = await detect(task, systems, category, validation);
+    weights = await head?.head.state();
   } finally {
     head?.head.dispose();
   }
@@ -96,6 +98,7 @@ export async function detection(task: Task): Promise<TaskResult> {
         head: { images: head.ids, epochs: head.epochs, bestEpoch: head.bestEpoch, validationLoss: head.validationLoss },
       }),
     },
+    ...(weights && { weights }),
     pictures: await pictures(task, ofCategory(data.samples), (sample) => [
       { phrase, label: category, boxes: boxesOf(sample, category) },
     ]),

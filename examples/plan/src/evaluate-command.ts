@@ -39,6 +39,10 @@ export function addEvaluateCommand(program: Command, chosen: (options: Evaluatio
     .option('--overwrite', 'write over the result in --out')
     .option('--backend <name>', "engine: 'auto', 'torch', 'cuda', 'tensorflow', 'wasm', 'cpu'", 'auto')
     .option('--json', 'print one JSON object with the tables on stdout')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 fine, 1 internal, 2 usage, configuration or images of training patients, 3 data or checkpoint, 4 engine, 130/143 signals.',
+    )
     .action((options) => {
       const { task, checkpoint, kind, data, split, map, gallery, allowTrainingPatients, set, ...rest } = options;
       chosen({

@@ -4,12 +4,14 @@ import { useBackend } from '@medalign/backend';
 import { createTokenizer } from '@medalign/encoders';
 import { writeReport } from '@medalign/report';
 import { ConfigError } from '@medalign/trainer';
+import { writeSafetensors } from '@medalign/weights';
 import { loadModel } from './checkpoint';
 import { classification } from './classification';
 import { PlanData } from './data';
 import type { DataKind } from './datasets';
 import { detection } from './detection';
 import { evaluationData, type Part } from './evaluation-data';
+import { letSignalsIn } from './features';
 import { grounding } from './grounding';
 import { type MapKind, mapKinds } from './maps';
 import { writePictures } from './pictures';
@@ -114,6 +116,7 @@ export async function evaluate({
       options,
     };
     const result = await tasks[name](task);
+    await letSignalsIn(signal);
     const notes = [...data.notes, ...result.notes];
 
     // ── Tables, pictures ──────────────────────────────────────────────────────────────────────────────────────────
@@ -147,6 +150,10 @@ export async function evaluate({
     const whole = join(folder, 'result.json');
     writeFileSync(`${whole}.tmp`, `${JSON.stringify({ ...record, details: result.details }, null, 2)}\n`);
     renameSync(`${whole}.tmp`, whole);
+    if (result.weights) {
+      const entries = [...result.weights].map(([key, value]) => [key, { dtype: 'F32', ...value }] as const);
+      await writeSafetensors(join(folder, 'segmentation-head.safetensors'), new Map(entries));
+    }
     const text = resultText(result.tables, notes);
     process.stdout.write(json ? `${JSON.stringify(record)}\n` : `${text}\n`);
     if (json) say(text);

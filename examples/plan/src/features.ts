@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { batches, ImageCache, type Placement, resizePadCrop, type Sample } from '@medalign/datasets';
 import { l2Normalize } from '@medalign/similarity';
 import { Progress } from '@medalign/trainer';
@@ -40,7 +41,7 @@ export async function* encodedBatches(
   let done = 0;
   try {
     for await (const { images: pixels, shape, samples: own, transforms, skipped } of read) {
-      signal?.throwIfAborted();
+      await letSignalsIn(signal);
       const images = tf.tidy(() => model.encodeImages(tf.tensor4d(pixels, shape)));
       try {
         yield { samples: own, transforms, images };
@@ -53,6 +54,12 @@ export async function* encodedBatches(
   } finally {
     progress.stop();
   }
+}
+
+/** Images from memory never wait for anything: a signal gets its turn here. */
+export async function letSignalsIn(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate();
+  signal?.throwIfAborted();
 }
 
 /** One vector of each kind per image. */
@@ -83,7 +90,7 @@ export async function textVectors(
   const different = [...new Set(texts)];
   const vectors = new Map<string, Float32Array>();
   for (let start = 0; start < different.length; start += batchSize) {
-    signal?.throwIfAborted();
+    await letSignalsIn(signal);
     const chunk = different.slice(start, start + batchSize);
     const tokens = tokenize(chunk);
     const rows = await rowsOf(() => l2Normalize(model.encodeTexts(tokens).global) as tf.Tensor2D);

@@ -36,7 +36,7 @@ function measureTwin(map: number[], inside: boolean[]) {
     const both = a.filter(above).length;
     return both / (a.length + b.filter(above).length);
   });
-  const first = map.findIndex((value) => value === high);
+  const first = map.indexOf(high);
   return { signed: noise > 0 ? (mean(a) - mean(b)) / noise : 0, pointing: Number(inside[first]), mIoU: mean(ious) };
 }
 
@@ -93,8 +93,14 @@ function compare([categories, controls]: ResultTable[], kind: MapKind, items: Tw
     close(withSign.mean, mean(signed));
     close(withSign.std, deviation(signed));
   }
-  close(cell(categories!, `CNR, ${kind}`, 'macro mean'), macro(items, ({ signed }) => Math.abs(signed!)));
-  close(cell(categories!, `signed CNR, ${kind}`, 'macro mean'), macro(items, ({ signed }) => signed));
+  close(
+    cell(categories!, `CNR, ${kind}`, 'macro mean'),
+    macro(items, ({ signed }) => Math.abs(signed!)),
+  );
+  close(
+    cell(categories!, `signed CNR, ${kind}`, 'macro mean'),
+    macro(items, ({ signed }) => signed),
+  );
   const estimates: [string, (twin: Twin) => number | null][] = [
     ['CNR, absolute (macro)', ({ signed }) => Math.abs(signed!)],
     ['CNR, signed (macro)', ({ signed }) => signed],
@@ -103,19 +109,32 @@ function compare([categories, controls]: ResultTable[], kind: MapKind, items: Tw
   ];
   for (const [row, of] of estimates) {
     const { value, low, high } = cell(controls!, row, kind) as { value: number; low: number; high: number };
-    const expected = interval(items, (drawn) => macro(drawn, of), ({ imageId }) => imageId, draw);
+    const expected = interval(
+      items,
+      (drawn) => macro(drawn, of),
+      ({ imageId }) => imageId,
+      draw,
+    );
     close(value, macro(items, of));
     close(low, expected[0]);
     close(high, expected[1]);
     expect(cell(controls!, row, 'n')).toBe(String(items.length));
   }
   const pairs = pairsOf(items);
-  for (const [row, own] of [['specificity', pairs], ['  same category', pairs.filter(({ same }) => same)]] as const) {
+  for (const [row, own] of [
+    ['specificity', pairs],
+    ['  same category', pairs.filter(({ same }) => same)],
+  ] as const) {
     const { value, low, high } = cell(controls!, row, kind) as { value: number; low: number; high: number };
     close(value, own.length ? mean(own.map(({ outcome }) => outcome)) : null);
     expect(cell(controls!, row, 'n')).toBe(String(own.length));
     if (own.length === 0) continue;
-    const [a, b] = interval(own, (drawn) => mean(drawn.map((p) => p.outcome)), ({ imageId }) => imageId, draw);
+    const [a, b] = interval(
+      own,
+      (drawn) => mean(drawn.map((p) => p.outcome)),
+      ({ imageId }) => imageId,
+      draw,
+    );
     close(low, a);
     close(high, b);
   }
@@ -142,7 +161,9 @@ describe('--task grounding', () => {
     const drawn = readdirSync(join(out, 'overlays'));
     expect(drawn.some((name) => name.endsWith('-gradcam.png'))).toBe(true);
     expect(drawn).toHaveLength(pictures![0]!.overlays.length);
-    expect(JSON.parse(readFileSync(join(out, 'result.json'), 'utf8')).tables).toEqual(JSON.parse(JSON.stringify(tables)));
+    expect(JSON.parse(readFileSync(join(out, 'result.json'), 'utf8')).tables).toEqual(
+      JSON.parse(JSON.stringify(tables)),
+    );
   });
 
   it('reads a wrong phrase of another image over the same box', async () => {

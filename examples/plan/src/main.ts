@@ -1,11 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { ConfigError, loadConfig, runMain } from '@medalign/trainer';
 import { Command } from 'commander';
-import { ablate } from './ablate';
 import { configSchema } from './config';
 import { addEvaluateCommand } from './evaluate-command';
-import { type EvaluationOptions, evaluate } from './evaluation';
-import { run } from './run';
+import type { EvaluationOptions } from './evaluation';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 
@@ -50,6 +48,7 @@ await runMain(async (signal) => {
     throw new ConfigError(code === 'commander.unknownOption' ? `${message}. --help lists the options` : message);
   }
   if (evaluation) {
+    const { evaluate } = await import('./evaluation');
     await evaluate({ ...evaluation, signal });
     return;
   }
@@ -78,6 +77,7 @@ await runMain(async (signal) => {
   });
   const common = { config, backend: options.backend, out: options.out, json: Boolean(options.json), signal };
   if (options.ablate) {
+    const { ablate } = await import('./ablate');
     await ablate({
       ...common,
       overwrite: Boolean(options.overwrite),
@@ -86,6 +86,7 @@ await runMain(async (signal) => {
       smoke: Boolean(options.smoke),
     });
   } else {
+    const { run } = await import('./run');
     await run({ ...common, resume: options.resume, overwrite: Boolean(options.overwrite) });
   }
 });

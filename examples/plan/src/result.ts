@@ -29,6 +29,8 @@ export interface TaskResult {
   details: Record<string, unknown>;
   /** Maps over images, for tasks that have any. */
   pictures?: OverlayGroup[];
+  /** Weights of a head that was trained for this, by name. */
+  weights?: Map<string, { shape: number[]; data: Float32Array }>;
 }
 
 /** The tables as text, each under its title and over its caption. */

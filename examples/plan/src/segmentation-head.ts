@@ -1,6 +1,7 @@
 import { randomStream } from '@medalign/datasets';
 import { Adam, Progress, valueAndGradients } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
+import { letSignalsIn } from './features';
 
 /** One image for the head: frozen features on the grid and what is to be found. */
 export interface SegmentationSample {
@@ -135,7 +136,7 @@ export class SegmentationHead {
       while (epoch < epochs && epoch - best.epoch < patience) {
         const order = randomStream(seed, 'segmentation order', epoch).shuffle(train);
         for (let start = 0; start < order.length; start += batchSize) {
-          signal?.throwIfAborted();
+          await letSignalsIn(signal);
           const batch = order.slice(start, start + batchSize);
           const { value, gradients } = valueAndGradients(() => this.loss(batch), this.#variables);
           adam.step(gradients);
@@ -153,6 +154,16 @@ export class SegmentationHead {
     for (const [name, variable] of this.#variables)
       tf.tidy(() => variable.assign(tf.tensor(best.values.get(name)!, variable.shape)));
     return { epochs: epoch, bestEpoch: best.epoch, validationLoss: best.loss };
+  }
+
+  /** Weights as tfjs lays them out, and the standardisation: everything that a file needs to hold. */
+  async state(): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
+    const tensors = [...this.#variables, ['centre', this.#centre], ['scale', this.#scale]] as [string, tf.Tensor][];
+    const state = new Map<string, { shape: number[]; data: Float32Array }>();
+    for (const [name, tensor] of tensors) {
+      state.set(name, { shape: tensor.shape, data: Float32Array.from(await tensor.data()) });
+    }
+    return state;
   }
 
   dispose(): void {

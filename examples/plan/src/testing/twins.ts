@@ -102,7 +102,14 @@ export async function openModel(run: string, sets: readonly string[] = []) {
     const [global] = (await encoded.global.array()) as number[][];
     tf.dispose(encoded);
     const side = last!.length;
-    return { placement: value!.transforms[0]!, side, projected: projected!, pixels: pixels!, last: last!.flat(), global: global! };
+    return {
+      placement: value!.transforms[0]!,
+      side,
+      projected: projected!,
+      pixels: pixels!,
+      last: last!.flat(),
+      global: global!,
+    };
   };
   const text = async (phrase: string) => {
     const tokens = data.tokenize([phrase]);
@@ -121,14 +128,20 @@ export async function openModel(run: string, sets: readonly string[] = []) {
   const imageVector = (features: readonly number[]) =>
     origin!.map((start, k) => features.reduce((sum, f, c) => sum + f * (images[c]![k]! - start), start));
   const columns = (c: number) => images[c]!.map((value, k) => value - origin![k]!);
-  return { model, config, alignment, image, text, imageVector, columns };
+  const tokenize = (texts: readonly string[]) => data.tokenize(texts);
+  return { model, config, alignment, image, text, tokenize, imageVector, columns };
 }
 
 export type OpenModel = Awaited<ReturnType<typeof openModel>>;
 type SeenText = Awaited<ReturnType<OpenModel['text']>>;
 
 /** The three kinds of map on the grid (cosine similarity; Grad-CAM's gradient by hand). */
-export function gridMap(kind: 'words' | 'phrase' | 'gradcam', open: OpenModel, image: SeenImage, text: SeenText): number[] {
+export function gridMap(
+  kind: 'words' | 'phrase' | 'gradcam',
+  open: OpenModel,
+  image: SeenImage,
+  text: SeenText,
+): number[] {
   if (kind === 'words') {
     return image.projected.map(
       (cell) => open.alignment.similarityScale * mean(text.words.map((word) => cosine(word, cell))),
@@ -146,11 +159,20 @@ export function gridMap(kind: 'words' | 'phrase' | 'gradcam', open: OpenModel, i
     (_, c) =>
       open.columns(c).reduce((sum, value, k) => sum + value * (t[k]! - (agreement * u[k]!) / size), 0) / size / cells,
   );
-  return image.last.map((cell) => Math.max(0, cell.reduce((sum, f, c) => sum + f * weights[c]!, 0)));
+  return image.last.map((cell) =>
+    Math.max(
+      0,
+      cell.reduce((sum, f, c) => sum + f * weights[c]!, 0),
+    ),
+  );
 }
 
 /** Bilinear with half-pixel centres from a square grid over the crop to the original image; NaN outside the crop. */
-export function onOriginal(grid: readonly number[], side: number, { width, height, scale, offset, crop }: Placement): number[] {
+export function onOriginal(
+  grid: readonly number[],
+  side: number,
+  { width, height, scale, offset, crop }: Placement,
+): number[] {
   const tap = (pixel: number, s: number, o: number) => {
     const inCrop = (pixel + 0.5) * s + o;
     if (inCrop < 0 || inCrop > crop) return null;
@@ -182,4 +204,49 @@ export function insideBoxes(
     const [x, y] = [(i % width) + 0.5, Math.floor(i / width) + 0.5];
     return boxes.some((box) => x >= box.x && x < box.x + box.width && y >= box.y && y < box.y + box.height);
   });
+}
+
+/** What a segmentation head is made of. */
+export type State = Map<string, { shape: number[]; data: Float32Array }>;
+
+/** The head's probabilities over the crop, `[crop · crop]`: three convolutions and bilinear, in plain loops. */
+export function headTwin(
+  state: State,
+  features: ArrayLike<number>,
+  { side, d, crop }: { side: number; d: number; crop: number },
+): number[] {
+  const data = (name: string) => state.get(name)!.data;
+  const hidden = data('reduce.bias').length;
+  const cells = side * side;
+  const reduced = Array.from({ length: cells }, (_, cell) =>
+    Array.from({ length: hidden }, (_, h) => {
+      let sum = data('reduce.bias')[h]!;
+      for (let k = 0; k < d; k++) {
+        const x = (features[cell * d + k]! - data('centre')[k]!) * data('scale')[k]!;
+        sum += x * data('reduce.weight')[k * hidden + h]!;
+      }
+      return Math.max(0, sum);
+    }),
+  );
+  const grid = Array.from({ length: cells }, (_, cell) => {
+    const [y, x] = [Math.floor(cell / side), cell % side];
+    let logit = data('logit.bias')[0]!;
+    for (let h = 0; h < hidden; h++) {
+      let sum = data('middle.bias')[h]!;
+      for (let dy = -1; dy <= 1; dy++) {
+        for (let dx = -1; dx <= 1; dx++) {
+          if (y + dy < 0 || y + dy >= side || x + dx < 0 || x + dx >= side) continue;
+          const tap = (dy + 1) * 3 + (dx + 1);
+          for (let g = 0; g < hidden; g++) {
+            const weight = data('middle.weight')[(tap * hidden + g) * hidden + h]!;
+            sum += reduced[(y + dy) * side + x + dx]![g]! * weight;
+          }
+        }
+      }
+      logit += Math.max(0, sum) * data('logit.weight')[h]!;
+    }
+    return logit;
+  });
+  const view = { width: crop, height: crop, crop, scale: { x: 1, y: 1 }, offset: { x: 0, y: 0 } } as Placement;
+  return onOriginal(grid, side, view).map((logit) => 1 / (1 + Math.exp(-logit)));
 }

@@ -1,0 +1,241 @@
+import { join } from 'node:path';
+import { useBackend } from '@medalign/backend';
+import { phantomCategories, type Sample } from '@medalign/datasets';
+import { miniatureCovid19Radiography } from '@medalign/testing/miniatures';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PlanData } from './data';
+import { readDataset } from './datasets';
+import type { ResultTable } from './result';
+import { cell, evaluateTiny, temporaryFolder, trainTiny } from './testing/trained';
+import { aurocTwin, cosine, deviation, interval, mean, type OpenModel, openModel } from './testing/twins';
+
+interface Scored {
+  id: string;
+  scores: number[];
+  labels: number[];
+}
+
+/** Mean unit vector of a class's prompts against the image, as the method says. */
+async function zeroShotTwin(open: OpenModel, samples: readonly Sample[], prompts: { text: string; class: string }[]) {
+  const classes = [...new Set(prompts.map((prompt) => prompt.class))];
+  const centres: number[][] = [];
+  for (const name of classes) {
+    const units: number[][] = [];
+    for (const { text } of prompts.filter((prompt) => prompt.class === name)) {
+      const { global } = await open.text(text);
+      units.push(global.map((value) => value / Math.hypot(...global)));
+    }
+    centres.push(units[0]!.map((_, k) => mean(units.map((unit) => unit[k]!))));
+  }
+  const scores: number[][] = [];
+  for (const sample of samples) {
+    const { global } = await open.image(sample);
+    scores.push(centres.map((centre) => cosine(global, centre)));
+  }
+  return scores;
+}
+
+async function pooledTwin(open: OpenModel, samples: readonly Sample[]) {
+  const rows: number[][] = [];
+  for (const sample of samples) {
+    const { last } = await open.image(sample);
+    rows.push(last[0]!.map((_, c) => mean(last.map((cell) => cell[c]!))));
+  }
+  return rows;
+}
+
+/** Probability of the label 1 by logistic regression with ½‖w‖² and C = 1, by Newton's method on standardised features. */
+function logisticTwin(train: number[][], labels: number[], test: number[][]): number[] {
+  const d = train[0]!.length;
+  const columns = Array.from({ length: d }, (_, k) => train.map((row) => row[k]!));
+  const scaled = (row: number[]) => [
+    ...row.map((v, k) => (v - mean(columns[k]!)) / Math.max(deviation(columns[k]!), 1e-6)),
+    1,
+  ];
+  const x = train.map(scaled);
+  const w = new Array(d + 1).fill(0);
+  const p = (row: number[]) => 1 / (1 + Math.exp(-row.reduce((sum, v, k) => sum + v * w[k], 0)));
+  for (let step = 0; step < 100; step++) {
+    const penalty = (k: number) => (k < d ? 1 : 0);
+    const gradient = w.map(
+      (v, k) => penalty(k) * v + x.reduce((sum, row, i) => sum + (p(row) - labels[i]!) * row[k]!, 0),
+    );
+    const hessian = w.map((_, a) =>
+      w.map(
+        (_, b) =>
+          (a === b ? penalty(a) : 0) + x.reduce((sum, row) => sum + p(row) * (1 - p(row)) * row[a]! * row[b]!, 0),
+      ),
+    );
+    const move = solve(hessian, gradient);
+    for (let k = 0; k <= d; k++) w[k] -= move[k]!;
+  }
+  return test.map((row) => p(scaled(row)));
+}
+
+/** Gauss's elimination. */
+function solve(matrix: number[][], right: number[]): number[] {
+  const rows = matrix.map((row, i) => [...row, right[i]!]);
+  rows.forEach((_, i) => {
+    const pivot = rows.slice(i).reduce((best, row) => (Math.abs(row[i]!) > Math.abs(best[i]!) ? row : best));
+    rows.splice(rows.indexOf(pivot, i), 1);
+    rows.splice(i, 0, pivot);
+    rows.forEach((row, j) => {
+      if (j === i) return;
+      const factor = row[i]! / pivot[i]!;
+      for (let k = i; k < row.length; k++) row[k]! -= factor * pivot[k]!;
+    });
+  });
+  return rows.map((row, i) => row.at(-1)! / row[i]!);
+}
+
+const draw = { resamples: 40, seed: 0 };
+const macroTwin = (rows: readonly Scored[]) => {
+  const areas = rows[0]!.labels.flatMap(
+    (_, c) =>
+      aurocTwin(
+        rows.map(({ scores }) => scores[c]!),
+        rows.map(({ labels }) => labels[c]!),
+      ) ?? [],
+  );
+  return areas.length ? mean(areas) : null;
+};
+const truth = ({ labels }: Scored) => labels.indexOf(1);
+const right = ({ scores, labels }: Scored) => Number(scores.indexOf(Math.max(...scores)) === labels.indexOf(1));
+const balancedTwin = (rows: readonly Scored[]) => {
+  const classes = [...new Set(rows.map(truth))];
+  return mean(classes.map((c) => mean(rows.filter((row) => truth(row) === c).map(right))));
+};
+
+/** Both tables of one system. */
+function compare(
+  [main, byClass]: ResultTable[],
+  row: RegExp,
+  column: string,
+  rows: Scored[],
+  classes: readonly string[],
+) {
+  const single = rows.filter(({ labels }) => labels.filter((label) => label === 1).length === 1);
+  const expectEstimate = (name: string, items: Scored[], statistic: (items: Scored[]) => number | null) => {
+    if (items.length === 0) return expect(cell(main!, row, name)).toBeNull();
+    const { value, low, high } = cell(main!, row, name) as { value: number; low: number; high: number };
+    const [a, b] = interval(items, statistic, ({ id }) => id, draw);
+    expect(value).toBeCloseTo(statistic(items)!, 6);
+    expect(low).toBeCloseTo(a, 6);
+    expect(high).toBeCloseTo(b, 6);
+  };
+  expectEstimate('accuracy', single, (items) => mean(items.map(right)));
+  expectEstimate('balanced', single, balancedTwin);
+  expectEstimate('macro AUROC', rows, macroTwin);
+  classes.forEach((name, c) => {
+    const labels = rows.map((r) => r.labels[c]!);
+    expect(cell(byClass!, name, 'positive')).toBe(labels.filter((label) => label === 1).length);
+    expect(cell(byClass!, name, 'negative')).toBe(labels.filter((label) => label === 0).length);
+    const area = aurocTwin(
+      rows.map(({ scores }) => scores[c]!),
+      labels,
+    );
+    if (area === null) expect(cell(byClass!, name, column)).toBeNull();
+    else expect(cell(byClass!, name, column)).toBeCloseTo(area, 6);
+  });
+  const counts = classes.map((_, c) => single.filter((r) => truth(r) === c).length);
+  if (single.length) expect(cell(main!, /^always /, 'accuracy')).toBeCloseTo(Math.max(...counts) / single.length, 9);
+  expect(cell(main!, /^always /, 'macro AUROC')).toBe(0.5);
+}
+
+type Details = {
+  prompts: { text: string; class: string }[];
+  images: { id: string; zeroShot: number[]; linearHead?: number[] }[];
+  linearHead?: { trainedOn: string[]; labels: number };
+};
+
+describe('--task classification', () => {
+  const folder = temporaryFolder();
+  const run = join(folder.path, 'run');
+  let data: PlanData;
+  beforeAll(async () => {
+    await useBackend('wasm');
+    data = await trainTiny(run);
+  });
+  afterAll(folder.remove);
+
+  it('prints what plain loops find for findings that occur together', async () => {
+    const { tables, details } = await evaluateTiny(run, { task: 'classification' });
+    const { prompts, images, linearHead } = details as Details;
+    const { test, train } = data.split;
+    const open = await openModel(run);
+    const labels = test.map((sample) => phantomCategories.map((name) => sample.labels![name]!));
+
+    const zeroShot = await zeroShotTwin(open, test, prompts);
+    zeroShot.flat().forEach((value, i) => {
+      expect(images.flatMap((image) => image.zeroShot)[i]).toBeCloseTo(value, 5);
+    });
+    const rowsOf = (scores: number[][]) => test.map(({ id }, i) => ({ id, scores: scores[i]!, labels: labels[i]! }));
+    compare(tables, /^zero-shot/, 'zero-shot', rowsOf(zeroShot), phantomCategories);
+    expect(prompts.map(({ text }) => text)).toContain('there is pleural effusion');
+
+    const [given, wanted] = [await pooledTwin(open, train), await pooledTwin(open, test)];
+    open.model.dispose();
+    const head = phantomCategories.map((name) => {
+      const y = train.map((sample) => sample.labels![name]!);
+      return new Set(y).size === 2 ? logisticTwin(given, y, wanted) : wanted.map(() => 0);
+    });
+    const scores = test.map((_, i) => head.map((column) => column[i]!));
+    scores.flat().forEach((value, i) => {
+      expect(images.flatMap((image) => image.linearHead!)[i]).toBeCloseTo(value, 3);
+    });
+    compare(tables, /^linear head/, 'linear head', rowsOf(scores), phantomCategories);
+    expect([...linearHead!.trainedOn].sort()).toEqual(train.map(({ id }) => id).sort());
+    const name = String(tables[0]!.rows[1]![0]);
+    expect(name).toBe(`linear head (trained on ${train.length} labels), which PLAN's Table V calls zero-shot`);
+  });
+
+  it('prints what plain loops find for classes that exclude each other', async () => {
+    const path = join(folder.path, 'covid19');
+    await miniatureCovid19Radiography(path);
+    const { samples } = await readDataset('covid19-radiography', path);
+    const classes = ['COVID', 'Normal'];
+    const binary = samples.filter(({ labels }) => labels!.COVID === 1 || labels!.Normal === 1);
+    const options = { task: 'classification', kind: 'covid19-radiography', path } as const;
+    const whole = await evaluateTiny(run, { ...options, part: 'all' });
+    const { prompts } = whole.details as Details;
+    const open = await openModel(run);
+    const temperature = open.alignment.globalTemperature;
+    const zeroShot = (await zeroShotTwin(open, binary, prompts)).map(([a, b]) => {
+      const p = 1 / (1 + Math.exp((b! - a!) / temperature));
+      return [p, 1 - p];
+    });
+    const rowsOf = (of: readonly Sample[], scores: number[][]) =>
+      of.map(({ id, labels }, i) => ({ id, scores: scores[i]!, labels: classes.map((name) => labels![name]!) }));
+    compare(whole.tables, /^zero-shot/, 'zero-shot', rowsOf(binary, zeroShot), classes);
+    expect(cell(whole.tables[0]!, /^linear head \(no training part/, 'accuracy')).toBeNull();
+
+    const sets = ['data.fractions={train: 0.5, validation: 0.1, test: 0.4}', 'data.seed=5'];
+    const split = await evaluateTiny(run, { ...options, part: 'test', sets });
+    const { images, linearHead } = split.details as Details;
+    const of = (ids: readonly string[]) => ids.map((id) => samples.find((sample) => sample.id === id)!);
+    const [train, test] = [of(linearHead!.trainedOn), of(images.map(({ id }) => id))];
+    expect(train.some((sample) => test.includes(sample))).toBe(false);
+    // The second class against the first, as the classes are in order.
+    const normal = logisticTwin(
+      await pooledTwin(open, train),
+      train.map(({ labels }) => labels!.Normal!),
+      await pooledTwin(open, test),
+    );
+    open.model.dispose();
+    compare(
+      split.tables,
+      /^linear head/,
+      'linear head',
+      rowsOf(
+        test,
+        normal.map((p) => [1 - p, p]),
+      ),
+      classes,
+    );
+  });
+
+  it('refuses a set without labels and says which have them', async () => {
+    const missing = evaluateTiny(run, { task: 'classification', options: { prompts: '/no/such/file' } });
+    await expect(missing).rejects.toThrow(/--prompts \/no\/such\/file: cannot be read/);
+  });
+});

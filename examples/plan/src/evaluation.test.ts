@@ -1,0 +1,248 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { useBackend } from '@medalign/backend';
+import { miniatureChexpert, miniatureMimicCxrJpg, miniatureRsnaPneumonia } from '@medalign/testing/miniatures';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadModel } from './checkpoint';
+import { readDataset } from './datasets';
+import { evaluationData } from './evaluation-data';
+import { resultText } from './result';
+import { cell, evaluateTiny, temporaryFolder, trainTiny } from './testing/trained';
+import { aurocTwin, mean } from './testing/twins';
+
+const folder = temporaryFolder();
+const run = join(folder.path, 'run');
+beforeAll(async () => {
+  await useBackend('wasm');
+  await trainTiny(run);
+});
+afterAll(folder.remove);
+
+describe('the command', () => {
+  const command = (...args: string[]) =>
+    new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+      const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+      const node = ['--conditions=@medalign/source', '--import', 'tsx', main, 'evaluate'];
+      const child = spawn(process.execPath, [...node, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+      const printed = { stdout: '', stderr: '' };
+      for (const name of ['stdout', 'stderr'] as const) {
+        child[name].on('data', (bytes) => {
+          printed[name] += bytes;
+          // As soon as it reads images, a user stops the last of these.
+          if (out(args) === 'stopped' && /images to read/.test(printed.stderr)) child.kill('SIGINT');
+        });
+      }
+      child.on('close', (code) => resolve({ code, ...printed }));
+    });
+  const out = (args: string[]) => args[args.indexOf('--out') + 1]?.split('/').at(-1);
+  const model = ['--checkpoint', run, '--backend', 'wasm'];
+
+  it.concurrent('prints one JSON object and writes the same with pictures', async () => {
+    const path = join(folder.path, 'fine');
+    const { code, stdout, stderr } = await command(
+      '--task',
+      'grounding',
+      ...model,
+      '--map',
+      'words',
+      '--out',
+      path,
+      '--json',
+    );
+    expect([code, stderr]).toEqual([0, expect.stringContaining('Phrase grounding by category')]);
+    const printed = JSON.parse(stdout);
+    expect(printed).toMatchObject({ task: 'grounding', backend: 'wasm', dataset: { kind: 'phantom', part: 'test' } });
+    expect(printed.trainingPatients).toEqual({ images: 0, patients: 0, known: true });
+    const { details, ...written } = JSON.parse(readFileSync(join(path, 'result.json'), 'utf8'));
+    expect(written).toEqual(printed);
+    expect(Object.keys(details)).toContain('records');
+    expect(existsSync(join(path, 'report.html')) && existsSync(join(path, 'overlays'))).toBe(true);
+  });
+
+  it.concurrent.each([
+    [
+      'an unknown task',
+      2,
+      ['--task', 'segmentation', ...model],
+      /--task: expected one of grounding, retrieval, detection, classification, got 'segmentation'/,
+    ],
+    [
+      'a missing checkpoint',
+      3,
+      ['--task', 'grounding', '--checkpoint', '/no/such/run'],
+      /--checkpoint \/no\/such\/run: expected a run folder.*there is nothing at this path/,
+    ],
+    ['an unknown engine', 4, ['--task', 'grounding', '--checkpoint', run, '--backend', 'abacus'], /'abacus'/],
+    // The many resamples take longer than the signal needs to arrive.
+    [
+      'a signal',
+      130,
+      ['--task', 'grounding', ...model, '--set', 'evaluate.bootstrap=4000', '--out', join(folder.path, 'stopped')],
+      /SIGINT/,
+    ],
+  ] as const)('stops on %s with code %i', async (_, expected, args, message) => {
+    const { code, stdout, stderr } = await command(...args);
+    expect(stderr).toMatch(message);
+    expect([code, stdout]).toEqual([expected, '']);
+    expect(existsSync(join(folder.path, 'stopped', 'result.json'))).toBe(false);
+  });
+});
+
+describe('what is read', () => {
+  const of = async (wanted: Partial<Parameters<typeof evaluationData>[2]> = {}, sets: string[] = []) => {
+    const loaded = await loadModel(run, sets);
+    loaded.model.dispose();
+    return evaluationData(loaded.config, loaded, { part: 'test', read: {}, ...wanted });
+  };
+
+  it('is the test part of the split that it was trained with', async () => {
+    const { samples, own, split, leaked } = await of();
+    const manifest = JSON.parse(readFileSync(join(run, 'split.json'), 'utf8'));
+    expect(samples.map(({ id }) => id).sort()).toEqual(manifest.parts.test.ids);
+    expect(split!.train.map(({ id }) => id).sort()).toEqual(manifest.parts.train.ids);
+    expect([own, leaked]).toEqual([true, { images: 0, patients: 0 }]);
+    // Another seed now must not move a patient out of the training part.
+    const moved = await of({}, ['data.fractions={train: 0.1, validation: 0.1, test: 0.8}']);
+    expect(moved.samples.map(({ id }) => id)).toEqual(samples.map(({ id }) => id));
+  });
+
+  it('is never a training patient, unless asked for, and then every table says so', async () => {
+    await expect(of({ part: 'all' })).rejects.toThrow(
+      /--split all: \d+ of \d+ images are of 8 patients that the model was trained on.*--allow-training-patients/,
+    );
+    const { leaked, split } = await of({ part: 'all', allowTrained: true });
+    expect(leaked.images).toBe(split!.train.length);
+    const options = { task: 'classification', part: 'all', allowTrained: true } as const;
+    const { tables, notes, printed } = await evaluateTiny(run, options);
+    for (const { caption } of tables) expect(caption).toContain(`NOT A RESULT: ${leaked.images} images`);
+    expect(notes[0]).toContain('NOT A RESULT');
+    expect(printed.stderr).toContain('WARNING: NOT A RESULT');
+    expect(printed.stdout).toContain('! NOT A RESULT');
+  });
+
+  it('knows training patients in a larger set of the same seed, and strangers in another', async () => {
+    const larger = of({ part: 'all' }, ['data.patients=20']);
+    await expect(larger).rejects.toThrow(/patients that the model was trained on/);
+    const strangers = await of({ part: 'all' }, ['data.seed=9']);
+    expect([strangers.own, strangers.leaked.images]).toEqual([false, 0]);
+    // Images of MIMIC-CXR carry the same names in every set that is made of them.
+    const path = join(folder.path, 'mimic');
+    await miniatureMimicCxrJpg(path);
+    const loaded = await loadModel(run);
+    loaded.model.dispose();
+    const trained = { ...loaded.trained, kind: 'covid-chestxray' as const };
+    const parts = { ...loaded.manifest!.parts, train: { ...loaded.manifest!.parts.train, ids: ['02aa804e'] } };
+    const known = { trained, manifest: { ...loaded.manifest!, dataset: 'mimic-cxr-jpg', parts } };
+    const all = { kind: 'mimic-cxr-jpg', path, part: 'all', read: {} } as const;
+    // 02aa804e is one of two images of subject 10000032.
+    await expect(evaluationData(loaded.config, known, all)).rejects.toThrow(/2 of 6 images are of 1 patients/);
+  });
+
+  it('says when it cannot know', async () => {
+    const bare = join(folder.path, 'bare');
+    mkdirSync(bare);
+    const { file } = await loadModel(run).then((loaded) => {
+      loaded.model.dispose();
+      return loaded;
+    });
+    writeFileSync(join(bare, 'step-00000003.safetensors'), readFileSync(file));
+    const { notes } = await evaluateTiny(bare, { task: 'grounding', map: 'phrase' });
+    expect(notes.join()).toContain('what it was trained on is not known');
+  });
+
+  it('can be any of the sets, and the error names what a set lacks', async () => {
+    const [rsna, chexpert] = [join(folder.path, 'rsna'), join(folder.path, 'chexpert')];
+    await Promise.all([miniatureRsnaPneumonia(rsna), miniatureChexpert(chexpert)]);
+    expect((await readDataset('rsna-pneumonia', rsna)).samples).toHaveLength(4);
+    expect((await readDataset('chexpert-5x200', chexpert, { perClass: 1 })).options).toMatchObject({
+      draw: { perClass: 1, seed: 0 },
+    });
+    await expect(readDataset('chexpert-5x200', chexpert)).rejects.toThrow(/at least 200 .* got Atelectasis 2/);
+    await expect(readDataset('rsna-pneumonia', undefined)).rejects.toThrow(/data\.path: rsna-pneumonia .* --data/);
+    await expect(of({ kind: 'pairs' })).rejects.toThrow(/--data/);
+    const { samples, split } = await of({ kind: 'rsna-pneumonia', path: rsna, part: 'all' });
+    expect([samples.length, split]).toEqual([4, undefined]);
+  });
+
+  it('is refused with a checkpoint of something else, or settings that change the model', async () => {
+    await expect(loadModel(folder.path)).rejects.toThrow(/this folder has no checkpoint.*npm run plan/);
+    await expect(loadModel(run, ['model.width=16'])).rejects.toThrow(/does not fit .*--set model\.width=16/);
+    await expect(loadModel(run, ['model.widht=16'])).rejects.toThrow(/widht/);
+  });
+});
+
+describe('the output', () => {
+  it('is not written over unless asked', async () => {
+    const out = join(folder.path, 'twice');
+    await evaluateTiny(run, { task: 'grounding', map: 'words', out });
+    const again = { task: 'grounding', map: 'words', out } as const;
+    await expect(evaluateTiny(run, again)).rejects.toThrow(/there is a result\.json already.*--overwrite/);
+    await evaluateTiny(run, { ...again, overwrite: true });
+    rmSync(out, { recursive: true });
+  });
+
+  it('prints counts, shares, percents, intervals and spreads', () => {
+    const table = {
+      title: 'T',
+      caption: 'word '.repeat(40),
+      columns: ['', 'a', 'n'],
+      rows: [
+        ['x', { value: 0.25, low: 0.1, high: 1 }, 3],
+        ['y', { mean: 0.5, std: 0.125 }, 0],
+        ['z', null, 1],
+      ],
+      counts: ['n'],
+    };
+    const [title, head, , x, y, z, ...caption] = resultText([table], ['note']).split('\n');
+    expect([title, head!.split(/ +/)]).toEqual(['T', ['', 'a', 'n']]);
+    expect(x).toMatch(/^x +0\.250 \[0\.100, 1\.000\] +3$/);
+    expect(y).toMatch(/^y +0\.500 ± 0\.125 +0$/);
+    expect(z).toMatch(/^z +– +1$/);
+    expect(Math.max(...caption.map((line) => line.length))).toBeLessThanOrEqual(110);
+    expect(caption.at(-1)).toBe('! note');
+    expect(resultText([{ ...table, percent: true }], [])).toContain('25.00 [10.00, 100.00]');
+  });
+});
+
+const shared = process.env.MEDALIGN_DATA ?? fileURLToPath(new URL('../../../../shared/data', import.meta.url));
+const real = join(shared, 'covid-chestxray');
+if (!existsSync(real))
+  console.warn(
+    `NOT TESTED on real data: ${real} is absent. Set MEDALIGN_DATA to the folder that holds covid-chestxray.`,
+  );
+
+describe.skipIf(!existsSync(real))('on real chest X-rays', () => {
+  const options = { kind: 'covid-chestxray', path: real, part: 'test' } as const;
+
+  it('tells COVID-19 from the rest', async () => {
+    const { tables, details } = await evaluateTiny(run, { task: 'classification', ...options, trainImages: 30 });
+    const images = details.images as { labels: number[]; zeroShot: number[]; linearHead: number[] }[];
+    expect(images.length).toBeGreaterThan(40);
+    for (const [row, of] of [
+      [/^zero-shot/, (image: (typeof images)[number]) => image.zeroShot],
+      [/^linear head \(trained on 30 labels\)/, (image: (typeof images)[number]) => image.linearHead],
+    ] as const) {
+      const positive = images.map(({ labels }) => labels[0]!);
+      const scores = images.map((image) => of(image)[0]!);
+      const area = cell(tables[0]!, row, 'macro AUROC') as { value: number };
+      expect(area.value).toBeCloseTo(aurocTwin(scores, positive)!, 6); // one class is the other turned round
+      const right = (label: number) => {
+        const own = images.filter((_, i) => positive[i] === label);
+        return mean(own.map((image) => Number(of(image)[0]! >= of(image)[1]! === (label === 1))));
+      };
+      const balanced = cell(tables[0]!, row, 'balanced') as { value: number };
+      expect(balanced.value).toBeCloseTo((right(0) + right(1)) / 2, 6);
+    }
+  });
+
+  it('finds notes, and lungs that it calls anatomy', async () => {
+    const found = await evaluateTiny(run, { task: 'retrieval', ...options });
+    expect(found.tables[0]!.caption).toMatch(/COVID-19 (\d+), other \1\. Gallery: the \d+ reports/);
+    expect(cell(found.tables[0]!, 'random order', 'Prec@10')).toBeCloseTo(0.5, 9);
+    const lungs = await evaluateTiny(run, { task: 'grounding', ...options, map: 'words' });
+    expect(lungs.tables[0]!.columns).toEqual(['', 'Left Lung', 'Right Lung', 'macro mean']);
+    expect(lungs.notes.join()).toContain('anatomy, not findings');
+  });
+});

@@ -1,0 +1,174 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { useBackend } from '@medalign/backend';
+import type { Sample } from '@medalign/datasets';
+import { miniatureChexpert, miniatureMimicCxrJpg, miniatureMsCxr } from '@medalign/testing/miniatures';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PlanData } from './data';
+import { readDataset } from './datasets';
+import type { ResultTable } from './result';
+import { cell, evaluateTiny, temporaryFolder, trainTiny } from './testing/trained';
+import { cosine, mean, type OpenModel, openModel } from './testing/twins';
+
+/** Indices by falling cosine, the lower one first on a tie. */
+const ranked = (query: number[], gallery: number[][]) => {
+  const scores = gallery.map((other) => cosine(query, other));
+  return scores.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || a - b);
+};
+
+async function vectorsOf(open: OpenModel, samples: readonly Sample[], texts: readonly string[]) {
+  const images: number[][] = [];
+  for (const sample of samples) images.push((await open.image(sample)).global);
+  const reports: number[][] = [];
+  for (const text of texts) reports.push((await open.text(text)).global);
+  return { images, reports };
+}
+
+interface Drawn {
+  queries: { id: string; class: string }[];
+  gallery: { kind: string; texts: { text: string; class: string }[] };
+}
+
+/** Precision@K of the queries and the gallery that were drawn, in plain loops. */
+async function comparePrecision(run: string, table: ResultTable, drawn: Drawn, samples: readonly Sample[]) {
+  const open = await openModel(run);
+  const queries = drawn.queries.map(({ id }) => samples.find((sample) => sample.id === id)!);
+  const texts = drawn.gallery.texts.map(({ text }) => text);
+  const { images, reports } = await vectorsOf(open, queries, texts);
+  open.model.dispose();
+  for (const k of [1, 2, 5, 10]) {
+    const column = `Prec@${k}`;
+    if (k > texts.length) {
+      expect(cell(table, 'PLAN', column)).toBeNull();
+      continue;
+    }
+    const same = (i: number) => drawn.gallery.texts.filter((text) => text.class === drawn.queries[i]!.class).length;
+    const hits = images.map((image, i) => {
+      const best = ranked(image, reports).slice(0, k);
+      return best.filter((j) => drawn.gallery.texts[j]!.class === drawn.queries[i]!.class).length / k;
+    });
+    expect(cell(table, 'PLAN', column)).toBeCloseTo(mean(hits), 6);
+    expect(cell(table, 'random order', column)).toBeCloseTo(mean(images.map((_, i) => same(i) / texts.length)), 6);
+    expect(cell(table, 'best possible', column)).toBeCloseTo(mean(images.map((_, i) => Math.min(1, same(i) / k))), 6);
+  }
+}
+
+async function compareRecall(run: string, table: ResultTable, samples: readonly Sample[]) {
+  const open = await openModel(run);
+  const texts = samples.map(({ text }) => text);
+  const { images, reports } = await vectorsOf(open, samples, texts);
+  open.model.dispose();
+  for (const k of [1, 5, 10]) {
+    if (k > texts.length) {
+      expect(cell(table, 'image → report', `R@${k}`)).toBeNull();
+      continue;
+    }
+    const found = (queries: number[][], gallery: number[][]) =>
+      mean(
+        queries.map((query, i) =>
+          Number(
+            ranked(query, gallery)
+              .slice(0, k)
+              .some((j) => texts[j] === texts[i]),
+          ),
+        ),
+      );
+    expect(cell(table, 'image → report', `R@${k}`)).toBeCloseTo(found(images, reports), 6);
+    expect(cell(table, 'report → image', `R@${k}`)).toBeCloseTo(found(reports, images), 6);
+    const misses = texts.map((own) => {
+      const positives = texts.filter((other) => other === own).length;
+      let miss = 1;
+      for (let d = 0; d < k; d++) miss *= Math.max(0, texts.length - positives - d) / (texts.length - d);
+      return miss;
+    });
+    expect(cell(table, 'random order', `R@${k}`)).toBeCloseTo(1 - mean(misses), 6);
+  }
+}
+
+const positives = ({ labels = {} }: Sample) =>
+  Object.entries(labels).flatMap(([name, value]) => (value === 1 ? [name] : []));
+
+describe('--task retrieval', () => {
+  const folder = temporaryFolder();
+  const run = join(folder.path, 'run');
+  let data: PlanData;
+  beforeAll(async () => {
+    await useBackend('wasm');
+    data = await trainTiny(run);
+  });
+  afterAll(folder.remove);
+
+  it('prints what plain loops find over a balanced gallery of reports, and over own reports', async () => {
+    const allowTrained = true; // more images of one class
+    const { tables, details, notes } = await evaluateTiny(run, { task: 'retrieval', part: 'all', allowTrained });
+    const drawn = details.precision as Drawn;
+    const all = data.dataset.samples;
+    await comparePrecision(run, tables[0]!, drawn, all);
+    await compareRecall(run, tables[1]!, all);
+    expect(notes.join()).toContain('NOT A RESULT');
+
+    // As many of each class, each of that class alone, each with its own report in the gallery.
+    const classes = [...new Set(drawn.queries.map((query) => query.class))];
+    const counts = classes.map((name) => drawn.queries.filter((query) => query.class === name).length);
+    expect(new Set(counts).size).toBe(1);
+    for (const query of drawn.queries) {
+      const sample = all.find(({ id }) => id === query.id)!;
+      expect(positives(sample)).toEqual([query.class]);
+      expect(drawn.gallery.texts).toContainEqual({ text: sample.text, class: query.class });
+    }
+    const again = await evaluateTiny(run, { task: 'retrieval', part: 'all', allowTrained });
+    expect(again.details.precision).toEqual(drawn);
+  });
+
+  it('finds prompts where a set has no reports', async () => {
+    const path = join(folder.path, 'chexpert');
+    await miniatureChexpert(path);
+    const options = { perClass: 2 };
+    const { tables, details } = await evaluateTiny(run, { task: 'retrieval', kind: 'chexpert-5x200', path, options });
+    const drawn = details.precision as Drawn;
+    expect(drawn.gallery.kind).toBe('prompts');
+    expect(drawn.queries).toHaveLength(10);
+    const { samples } = await readDataset('chexpert-5x200', path, { perClass: 2 });
+    await comparePrecision(run, tables[0]!, drawn, samples);
+    expect(tables).toHaveLength(1);
+    expect(tables[0]!.caption).toContain('the set has no reports');
+  });
+
+  it('takes the prompts of a file', async () => {
+    const file = join(folder.path, 'prompts.yaml');
+    writeFileSync(
+      file,
+      'templates: ["{}", "signs of {}"]\nclasses:\n  Edema: { prompts: [edema] }\n  dry: { not: Edema, prompts: [no edema, dry lungs] }\n',
+    );
+    const options = { prompts: file, gallery: 'prompts' as const };
+    const { tables, details } = await evaluateTiny(run, { task: 'retrieval', options });
+    const drawn = details.precision as Drawn;
+    expect(drawn.gallery.texts.map(({ text }) => text)).toEqual([
+      'edema',
+      'signs of edema',
+      'no edema',
+      'signs of no edema',
+      'dry lungs',
+      'signs of dry lungs',
+    ]);
+    await comparePrecision(run, tables[0]!, drawn, data.split.test);
+  });
+
+  it('reads the reports of MIMIC-CXR-JPG, and has Recall@K alone where there are no labels', async () => {
+    const [path, boxes] = [join(folder.path, 'mimic'), join(folder.path, 'ms-cxr')];
+    await miniatureMimicCxrJpg(path);
+    await miniatureMsCxr(boxes);
+    const { tables, details } = await evaluateTiny(run, { task: 'retrieval', kind: 'mimic-cxr-jpg', path });
+    const { samples } = await readDataset('mimic-cxr-jpg', path, { labels: true });
+    await comparePrecision(run, tables[0]!, details.precision as Drawn, samples);
+    await compareRecall(run, tables[1]!, samples);
+
+    const msCxr = { kind: 'ms-cxr', path: boxes, images: path } as const;
+    const unlabelled = await evaluateTiny(run, { task: 'retrieval', ...msCxr });
+    expect(unlabelled.notes.join()).toContain('no Precision@K');
+    await compareRecall(run, unlabelled.tables[0]!, (await readDataset('ms-cxr', boxes, { images: path })).samples);
+    await expect(evaluateTiny(run, { task: 'classification', part: 'all', ...msCxr })).rejects.toThrow(
+      /--task classification: ms-cxr .* has no image with a label of Atelectasis.*Fix: one of phantom, mimic-5x200/,
+    );
+  });
+});
