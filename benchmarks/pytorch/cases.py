@@ -13,6 +13,7 @@ import time
 import torch
 import torch.nn.functional as F
 
+from model_steps import model_steps
 from phantom_step import phantom_step
 
 
@@ -144,7 +145,7 @@ def all_cases(device):
     cases["AdamW over the parameters of BERT-base (PyTorch: fused)"] = adam_w(device, fused=True)
     cases["training step of npm run plan, 32 images and reports"] = phantom_step(device)
     cases["clipping by the global norm, the gradients of BERT-base"] = clipping(device)
-    return cases
+    return cases | model_steps(device)
 
 
 def resident(name):

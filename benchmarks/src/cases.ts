@@ -6,10 +6,13 @@ import { phantomStep } from './phantom-step';
 import { planLocalLoss } from './plan-local-loss';
 
 /** One of ours; pytorch/cases.py has the same under the same name. */
-interface Case extends Named {
+export interface Case extends Named {
   /** Makes the inputs and returns one iteration. */
-  make(): () => void;
+  make(): Iteration;
 }
+
+/** `dispose` frees what outlives a scope: variables and an optimiser's state. */
+export type Iteration = (() => void) & { dispose?: () => void };
 
 const normal = (...shape: number[]) => tf.randomNormal(shape, 0, 1, 'float32', 1);
 

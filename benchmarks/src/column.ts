@@ -11,7 +11,18 @@ export interface Versions {
   threads?: number;
 }
 
-/** A process that runs the cases one by one: ours on one engine (worker.ts), or PyTorch (pytorch/cases.py). */
+/** What reading images took: by the clock on the wall, and of all threads of the process. */
+export interface Reading {
+  seconds: number;
+  cpuSeconds: number;
+}
+
+const node = ['--conditions=@medalign/source', '--import', 'tsx', '--max-semi-space-size=64'];
+
+/**
+ * A process that runs the cases one by one: ours on one engine (worker.ts), PyTorch (pytorch/cases.py), or a way of
+ * reading images (loader-worker.ts, pytorch/pillow_loader.py).
+ */
 export class Column {
   private constructor(
     readonly name: string,
@@ -22,12 +33,20 @@ export class Column {
 
   /** Our library on one of its engines. */
   static ours(engine: string): Promise<Column> {
-    const node = ['--conditions=@medalign/source', '--import', 'tsx', '--max-semi-space-size=64'];
     return Column.#start(engine, process.execPath, [...node, script('./worker.ts'), engine]);
   }
 
   static pytorch(python: string, device: string): Promise<Column> {
     return Column.#start('pytorch', python, [script('../pytorch/cases.py'), device]);
+  }
+
+  /** `batches`, `sharp` or `sharp-full`. */
+  static loader(way: string): Promise<Column> {
+    return Column.#start(way, process.execPath, [...node, script('./loader-worker.ts'), way]);
+  }
+
+  static pillow(python: string): Promise<Column> {
+    return Column.#start('pillow', python, [script('../pytorch/pillow_loader.py')]);
   }
 
   static async #start(name: string, command: string, args: string[]): Promise<Column> {
@@ -52,6 +71,10 @@ export class Column {
   async peakBytes(): Promise<number> {
     return ((await this.#ask({ peak: true })) as { bytes: number }).bytes;
   }
+  /** Reads these images; a column of the loader group only. */
+  async read(command: { paths: string[]; channels: number; exposure: boolean }): Promise<Reading> {
+    return (await this.#ask(command)) as Reading;
+  }
   stop(): void {
     this.child.stdin.end();
   }
@@ -65,7 +88,8 @@ export class Column {
 async function answer(name: string, lines: AsyncIterator<string>): Promise<unknown> {
   const { value, done } = await lines.next();
   if (done) {
-    const hint = name === 'pytorch' ? ': is PyTorch installed there? --python names another Python' : '';
+    const needed = { pytorch: 'PyTorch', pillow: 'Pillow' }[name];
+    const hint = needed ? `: is ${needed} installed there? --python names another Python` : '';
     throw new Error(`the process of '${name}' ended, what it said is above${hint}`);
   }
   const said = JSON.parse(value) as { error?: string };

@@ -4,11 +4,18 @@ import { parseArgs } from 'node:util';
 import { cases } from './cases';
 import { Column } from './column';
 import { environment } from './environment';
-import { type Case, measureMemory, measureTime, type Result } from './measure';
+import { benchLoader } from './loader';
+import { type Case, measureMemory, measureTime, type Result, WARM_UP } from './measure';
+import { modelCases } from './model-cases';
 
-const USAGE = `Usage: npm run bench -- [options]
+const USAGE = `Usage: npm run bench -- [ops|models|loader] [options]
 
 Times every case on our engine and in PyTorch, in turns, and prints medians and their ratio (ours / PyTorch).
+
+  ops     kernels, losses, optimisers and the step of npm run plan; the default
+  models  training steps of ResNet-50, BERT-base, ViT-B/16 and PLAN as in the paper: time and peak memory
+  loader  images decoded and brought to a model's size by batches(), by sharp alone and by Pillow, on this processor;
+          no engine is needed, --backend and --engines mean nothing there
 
   --backend torch     the engine compared with PyTorch
   --engines wasm,cpu  engines that get a column too; none by default
@@ -19,7 +26,8 @@ Times every case on our engine and in PyTorch, in turns, and prints medians and 
   --out file          the same into a file
 `;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
     out: { type: 'string' },
@@ -37,7 +45,12 @@ async function main(): Promise<void> {
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1)
     throw new Error(`--rounds: expected a whole number, got ${values.rounds}`);
-  const chosen: Case[] = cases.filter(({ name }) => values.filter.some((text) => name.includes(text)));
+  const [group = 'ops', ...more] = positionals;
+  if (!['ops', 'models', 'loader'].includes(group) || more.length > 0)
+    throw new Error(`expected one of ops, models, loader, got '${positionals.join(' ')}'`);
+  if (group === 'loader') return write(await benchLoader({ python: values.python, rounds, filter: values.filter }));
+  const all: Case[] = group === 'ops' ? cases : modelCases;
+  const chosen = all.filter(({ name }) => values.filter.some((text) => name.includes(text)));
   if (chosen.length === 0) throw new Error(`--filter: no case has '${values.filter.join("' or '")}' in its name`);
 
   const ours = await Column.ours(values.backend);
@@ -55,6 +68,7 @@ async function main(): Promise<void> {
   for (const { name, memory } of chosen) {
     results.push(print(await measureTime(name, { ours, pytorch, others, rounds })));
     if (!memory) continue;
+    for (const column of [ours, pytorch]) await column.prepare(WARM_UP); // so that three models are not there at once
     const fresh = {
       ours: () => Column.ours(values.backend),
       pytorch: () => Column.pytorch(values.python, ours.versions.device),
@@ -64,7 +78,10 @@ async function main(): Promise<void> {
   for (const column of [ours, pytorch, ...others]) column.stop();
 
   const versions = Object.fromEntries([ours, pytorch, ...others].map((column) => [column.name, column.versions]));
-  const report = { ...environment(versions), sameLibtorch, results };
+  write({ ...environment(versions), sameLibtorch, results });
+}
+
+function write(report: object): void {
   const text = `${JSON.stringify(report, null, 1)}\n`;
   if (values.out) writeFileSync(values.out, text);
   if (values.json) process.stdout.write(text);

@@ -21,8 +21,8 @@ export interface Result {
   rounds: number;
 }
 
-const median = (list: number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
-const digits = (value: number) => Number(value.toPrecision(4));
+export const median = (list: number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
+export const digits = (value: number) => Number(value.toPrecision(4));
 
 /** At least this long for one measurement, so that a clock's and a scheduler's grain do not show. */
 const LEAST_SECONDS = 0.05;
@@ -76,8 +76,8 @@ export async function measureTime(
   };
 }
 
-/** Loads what a first iteration loads: libraries and their threads. */
-const WARM_UP = 'matmul 1024 × 1024, forward and backward';
+/** Loads what a first iteration loads: libraries and their threads. Also what a column does to let go of a large case. */
+export const WARM_UP = 'matmul 1024 × 1024, forward and backward';
 
 /** Peak memory of the first iteration, each in a process that has only multiplied two matrices before. */
 export async function measureMemory(

@@ -6,7 +6,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { useBackend } from '@medalign/backend';
 import * as tf from '@tensorflow/tfjs-core';
-import { cases } from './cases';
+import { cases, type Iteration } from './cases';
+import { modelCases } from './model-cases';
 
 const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 
@@ -20,15 +21,16 @@ function resident(): { now: number; highest: number } {
 /** Reads one value back, so that a device has finished. */
 const finish = () => tf.tidy(() => tf.add(tf.zeros([1]), 1).dataSync());
 
-let iteration: (() => void) | undefined;
+let iteration: Iteration | undefined;
 let before = 0;
 
 function prepare(name: string, run: boolean): object {
+  iteration?.dispose?.();
   if (iteration) tf.engine().endScope();
   iteration = undefined;
   const left = tf.memory().numTensors - before;
   if (left > 0) throw new Error(`the last case left ${left} tensors behind`);
-  const found = cases.find((item) => item.name === name);
+  const found = [...cases, ...modelCases].find((item) => item.name === name);
   if (!found) throw new Error(`no case '${name}'`);
   before = tf.memory().numTensors;
   tf.engine().startScope();
