@@ -38,7 +38,8 @@ const bySharp =
       for (let path = waiting.pop(); path; path = waiting.pop()) {
         const image = full ? await decoded(path) : sharp(path);
         const resized = image.resize(RESIZE, RESIZE).toColourspace(channels === 1 ? 'b-w' : 'srgb');
-        count += Number((await resized.raw().toBuffer()).length === RESIZE * RESIZE * channels);
+        const { length } = await resized.raw().toBuffer();
+        count += Number(length === RESIZE * RESIZE * channels);
       }
     };
     await Promise.all(os.cpus().map(lane));

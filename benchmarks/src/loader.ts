@@ -30,7 +30,7 @@ export async function benchLoader({
   filter: string[];
 }): Promise<object> {
   const chosen = cases
-    .map((one) => ({ ...one, name: `${one.name} of ${IMAGE_SIDE}² to 256², crop 224²` }))
+    .map((one) => ({ ...one, name: `${IMAGE_SIDE}² ${one.name}` }))
     .filter(({ name }) => filter.some((text) => name.includes(text)));
   if (chosen.length === 0) throw new Error(`--filter: no case has '${filter.join("' or '")}' in its name`);
   const ways = ['batches', 'sharp', 'sharp-full'];

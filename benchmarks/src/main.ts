@@ -19,7 +19,7 @@ Times every case on our engine and in PyTorch, in turns, and prints medians and 
 
   --backend torch     the engine compared with PyTorch
   --engines wasm,cpu  engines that get a column too; none by default
-  --python python3    the Python that has PyTorch
+  --python python3    the Python that has PyTorch (loader: Pillow)
   --rounds 15         measurements of each; fewer where one takes seconds
   --filter text       only cases with this in their name; may be given several times
   --json              the results as JSON on stdout

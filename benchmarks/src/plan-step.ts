@@ -25,7 +25,7 @@ export function planStep(name: string, vocabulary: number, { images, ids, length
     Array.from({ length: vocabulary }, (_, i) => `${i}`),
   );
   const adam = optimizerOf(model, config);
-  const texts = { ...masks(lengths, ids.shape[1] - 2), ids, words: [], dispose: () => {} };
+  const texts = planTexts(ids, lengths);
   let seed = 0;
   const run = () =>
     tf.tidy(() => {
@@ -40,7 +40,9 @@ export function planStep(name: string, vocabulary: number, { images, ids, length
   return Object.assign(run, { dispose });
 }
 
-function masks(lengths: number[], words: number) {
+/** Reports of so many words as the example wants them, `[b, words + 2]` pieces. */
+export function planTexts(ids: tf.Tensor2D, lengths: number[]) {
+  const words = ids.shape[1] - 2;
   const rows = <T>(f: (word: number, length: number) => T) =>
     lengths.map((length) => Array.from({ length: words }, (_, word) => f(word, length)));
   const wordMask = rows((word, length) => (word < length ? 1 : 0));
@@ -48,6 +50,7 @@ function masks(lengths: number[], words: number) {
   // the last piece is read where the report is as long as there is room
   const attentionMask = wordMask.map((row, i) => [1, ...row, lengths[i] === words ? 1 : 0]);
   return {
+    ids,
     attentionMask: tf.tensor2d(attentionMask),
     wordIndex: tf.tensor2d(wordIndex, undefined, 'int32'),
     wordMask: tf.tensor2d(wordMask),
@@ -55,5 +58,7 @@ function masks(lengths: number[], words: number) {
       wordMask.flatMap((row, i) => row.flatMap((on, word) => (on ? [i * words + word] : []))),
       'int32',
     ),
+    words: [],
+    dispose: () => {},
   };
 }
