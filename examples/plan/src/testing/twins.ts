@@ -1,5 +1,6 @@
 // The numbers of the tables once more, in plain loops that share nothing with the code under test.
 import { batches, type Placement, resizePadCrop, type Sample } from '@medalign/datasets';
+import { createTokenizer } from '@medalign/encoders';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadModel } from '../checkpoint';
 import { PlanData } from '../data';
@@ -90,7 +91,8 @@ export interface SeenImage {
 export async function openModel(run: string, sets: readonly string[] = []) {
   const { model, config, alignment, vocabulary } = await loadModel(run, sets);
   const empty = { name: '', samples: [], counts: { rows: 0, kept: 0, dropped: {} }, notes: [] };
-  const data = new PlanData(empty, undefined as never, vocabulary, config);
+  const tokenizer = createTokenizer({ vocab: vocabulary, lowercase: config.model.text.lowercase ?? true });
+  const data = new PlanData(empty, undefined as never, tokenizer, config);
   const { resize, crop, channels } = config.image;
   const image = async (sample: Sample): Promise<SeenImage> => {
     const read = batches([sample], { transform: resizePadCrop({ resize, crop }), channels, shuffle: false });
