@@ -186,18 +186,26 @@ describe('--task grounding', () => {
       expect(Math.min(...values.map((v) => Math.abs(v - records[i]!.wrongPhraseSignedCnr)))).toBeLessThan(1e-3);
     }
     open.model.dispose();
-    for (const [row, of] of [
-      ['  of a wrong phrase', (r: (typeof records)[number]) => r.wrongPhraseSignedCnr],
-    ] as const) {
-      const category = new Map(phrases.map(({ id, finding }) => [`${id} ${finding.phrase}`, finding.category]));
+    const category = new Map(phrases.map(({ id, finding }) => [`${id} ${finding.phrase}`, finding.category]));
+    const of = (absolute: boolean) => (drawn: typeof records) => {
       const byCategory = new Map<string, number[]>();
-      for (const r of records) {
-        const name = category.get(`${r.imageId} ${r.phrase}`)!;
-        byCategory.set(name, [...(byCategory.get(name) ?? []), of(r)]);
+      for (const { imageId, phrase, wrongPhraseSignedCnr: value } of drawn) {
+        const name = category.get(`${imageId} ${phrase}`)!;
+        byCategory.set(name, [...(byCategory.get(name) ?? []), absolute ? Math.abs(value) : value]);
       }
-      const [absolute, signed] = tables[1]!.rows.filter(([name]) => name === row).map((r) => r[2] as { value: number });
-      close(signed!.value, mean([...byCategory.values()].map(mean)));
-      close(absolute!.value, mean([...byCategory.values()].map((values) => mean(values.map(Math.abs)))));
+      return mean([...byCategory.values()].map(mean));
+    };
+    const rows = tables[1]!.rows.filter(([name]) => name === '  of a wrong phrase');
+    for (const [row, statistic] of [
+      [rows[0]!, of(true)],
+      [rows[1]!, of(false)],
+    ] as const) {
+      const { value, low, high } = row[2] as { value: number; low: number; high: number };
+      const [a, b] = interval(records, statistic, ({ imageId }) => imageId, { resamples: 40, seed: 0 });
+      close(value, statistic(records));
+      close(low, a);
+      close(high, b);
+      expect(row[3]).toBe(String(records.length));
     }
   });
 
