@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Column } from './column';
 
 /** Something to be measured; pytorch/cases.py has the same under the same name. */
@@ -24,6 +25,8 @@ export interface Result {
 export const median = (list: number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
 export const digits = (value: number) => Number(value.toPrecision(4));
 
+/** Before a measurement: an engine's threads spin for a while after their work, and would slow the next one's. */
+const REST_MS = 100;
 /** At least this long for one measurement, so that a clock's and a scheduler's grain do not show. */
 const LEAST_SECONDS = 0.05;
 /** Where one turn of all takes long, rounds are fewer, but not under three. */
@@ -58,6 +61,7 @@ export async function measureTime(
   for (let round = 0; round < turns; round++) {
     for (const [column, list] of times) {
       const count = iterations.get(column)!;
+      await wait(REST_MS);
       list.push((await column.seconds(count)) / count);
     }
   }
