@@ -7,8 +7,8 @@ import { saveByReference } from './saved';
 /**
  * Puts this package's gradients over tfjs-core's: right where those are wrong or throw (broadcast matMul,
  * squaredDifference, maximum and minimum, cumsum off the last axis, `where` on a comparison), and without uploads of
- * full-size host arrays (sum, mean); and saves tensors for gradients without a kernel call for each. Importing the package does it; call it again after importing `@tensorflow/tfjs`,
- * which registers its own over them.
+ * full-size host arrays (sum, mean). And lets tensors be saved for gradients without a kernel call for each. Importing the
+ * package does it; call it again after importing `@tensorflow/tfjs`, which registers its own over them.
  *
  * @example
  * registerGradients();
