@@ -51,7 +51,15 @@ const flat = (kernelName: string, inputs: string[]): Gradient => ({
   gradFunc: (_, saved) => Object.fromEntries(inputs.map((input, i) => [input, () => tf.fill(saved[i]!.shape, 0)])),
 });
 
+/** Read from y, which the next op saves as well; tfjs-core keeps x for it, which nothing else needs. */
+const relu: Gradient = {
+  kernelName: 'Relu',
+  outputsToSave: [true],
+  gradFunc: (dy, [y]) => ({ x: () => tf.mul(dy, tf.step(y!)) }),
+};
+
 export const elementWise = [
+  relu,
   squaredDifference,
   extreme('Maximum', tf.greaterEqual, tf.less),
   extreme('Minimum', tf.lessEqual, tf.greater),
