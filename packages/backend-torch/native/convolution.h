@@ -29,12 +29,33 @@ struct Window {
   }
 };
 
-/// A depthwise filter [h, w, in, multiplier] is one of `in` groups.
+/// A depthwise filter [h, w, in, multiplier] is one of `in` groups. The others become libtorch's "channels last" by
+/// transposing one matrix: its own copy of such a view is many times slower.
 static Tensor toFilter(const Tensor& filter, bool depthwise) {
-  const Tensor y = depthwise ? filter.permute({2, 3, 0, 1}).reshape({-1, 1, filter.size(0), filter.size(1)})
-                             : filter.permute({3, 2, 0, 1});
-  return y;
+  const int64_t h = filter.size(0), w = filter.size(1), in = filter.size(2), out = filter.size(3);
+  if (depthwise) return filter.permute({2, 3, 0, 1}).reshape({-1, 1, h, w});
+  return filter.reshape({h * w * in, out}).t().contiguous().view({out, h, w, in}).permute({0, 3, 1, 2});
 }
+/// The inverse: [out, in, h, w] → [h, w, in, out].
+static Tensor fromFilter(const Tensor& kernel) {
+  const int64_t out = kernel.size(0), in = kernel.size(1), h = kernel.size(2), w = kernel.size(3);
+  return kernel.permute({0, 2, 3, 1}).reshape({out, h * w * in}).t().contiguous().view({h, w, in, out});
+}
+
+/// A convolution with one pixel is a product of matrices, which is several times faster as one.
+struct Pointwise {
+  Ints strides;
+  bool possible;
+  Pointwise(const Window& window, Ints filter, int64_t channels, bool depthwise) : strides(window.strides) {
+    possible = !depthwise && filter[0] == 1 && filter[1] == 1 && filter[2] == channels && filter[3] > 0 &&
+               window.padding == Ints{0, 0, 0, 0, window.padding[4]};
+  }
+  /// The pixels of x [b, h, w, c] that it reads.
+  Tensor read(const Tensor& x) const {
+    return x.slice(1, 0, c10::nullopt, strides[0]).slice(2, 0, c10::nullopt, strides[1]);
+  }
+};
+static Tensor pixelRows(const Tensor& x) { return x.reshape({-1, x.size(3)}); }
 
 OP(Conv2D) {
   const Tensor x = c.tensor(), filter = c.tensor();
@@ -43,11 +64,19 @@ OP(Conv2D) {
   const Tensor bias = c.optional(), weights = c.optional();
   const int64_t activation = c.integer();
   const double slope = c.number();
-  const Tensor input = lowered(window.padded(channelsFirst(floats(x))));
-  const Tensor kernel = lowered(toFilter(floats(filter), depthwise));
-  const int64_t groups = depthwise ? x.size(3) : input.size(1) / kernel.size(1);
-  Tensor y = raised(at::convolution(input, kernel, {}, window.strides, window.own(), window.dilations, false, {0, 0}, groups));
-  y = y.permute({0, 2, 3, 1});
+  const Pointwise pointwise(window, filter.sizes().vec(), x.size(3), depthwise);
+  Tensor y;
+  if (pointwise.possible) {
+    const Tensor input = pointwise.read(floats(x));
+    y = product(pixelRows(input), floats(filter).reshape({x.size(3), -1}))
+            .view({input.size(0), input.size(1), input.size(2), filter.size(3)});
+  } else {
+    const Tensor input = lowered(window.padded(channelsFirst(floats(x))));
+    const Tensor kernel = lowered(toFilter(floats(filter), depthwise));
+    const int64_t groups = depthwise ? x.size(3) : input.size(1) / kernel.size(1);
+    y = raised(at::convolution(input, kernel, {}, window.strides, window.own(), window.dilations, false, {0, 0}, groups));
+    y = y.permute({0, 2, 3, 1});
+  }
   if (bias.defined()) y = at::add(y, bias);
   c.put(activated(y, activation, weights, slope).contiguous());
 }
@@ -58,6 +87,15 @@ OP(Conv2DBackpropInput) {
   const bool depthwise = c.flag();
   const Window window(c);
   const Ints shape = c.ints();
+  const Pointwise pointwise(window, filter.sizes().vec(), shape[3], depthwise);
+  if (pointwise.possible) {
+    const Tensor rows = product(pixelRows(dy), filter.reshape({shape[3], -1}).t());
+    if (window.strides == Ints{1, 1}) return c.put(rows.view(shape));
+    const Tensor dx = at::zeros(shape, rows.options());
+    const Tensor target = pointwise.read(dx);
+    target.copy_(rows.view(target.sizes()));
+    return c.put(dx);
+  }
   const Ints sizes{shape[0], shape[3], shape[1], shape[2]};
   const Tensor kernel = lowered(toFilter(filter, depthwise));
   const Tensor grad = lowered(channelsFirst(dy));
@@ -74,6 +112,8 @@ OP(Conv2DBackpropFilter) {
   const bool depthwise = c.flag();
   const Window window(c);
   const Ints shape = c.ints();  // h, w, in, out
+  const Pointwise pointwise(window, shape, x.size(3), depthwise);
+  if (pointwise.possible) return c.put(product(pixelRows(pointwise.read(x)).t(), pixelRows(dy)).view(shape));
   const Tensor input = lowered(window.padded(channelsFirst(x)));
   const Tensor grad = lowered(channelsFirst(dy));
   const int64_t groups = depthwise ? shape[2] : input.size(1) / shape[2];
@@ -83,7 +123,7 @@ OP(Conv2DBackpropFilter) {
       raised(std::get<1>(at::convolution_backward(grad, input, kernel, c10::nullopt, window.strides, window.own(),
                                                   window.dilations, false, {0, 0}, groups, {false, true, false})));
   c.put(depthwise ? df.reshape({shape[2], shape[3], shape[0], shape[1]}).permute({2, 3, 0, 1}).contiguous()
-                  : df.permute({2, 3, 1, 0}).contiguous());
+                  : fromFilter(df));
 }
 
 // ── Pooling ──────────────────────────────────────────────────────────────────────────────────────────────────────────
