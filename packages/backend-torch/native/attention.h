@@ -3,7 +3,7 @@
 #pragma once
 #include <torch/csrc/api/include/torch/version.h>
 
-#include "linear.h"
+#include "fused.h"
 
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
 #define MEDALIGN_FLASH
@@ -32,10 +32,11 @@ static c10::optional<Tensor> logMask(const Tensor& mask, const Tensor& like) {
 
 OP(Attention) {
   const Tensor q = c.tensor(), k = c.tensor(), v = c.tensor(), mask = c.optional();
-  const double scale = c.number();
+  const double scale = c.number(), rate = c.number();
+  const auto key = static_cast<uint32_t>(c.number());
   const Tensor keys = cleared(k, mask), values = cleared(v, mask);
 #ifdef MEDALIGN_FLASH
-  if (flashTakes(q, v, mask)) {
+  if (rate == 0 && flashTakes(q, v, mask)) {
     const Tensor query = lowered(q);
     const auto [y, state] = at::_scaled_dot_product_flash_attention_for_cpu(query, lowered(keys), lowered(values), 0, false,
                                                                             logMask(mask, query), scale);
@@ -51,13 +52,14 @@ OP(Attention) {
   } else {
     weights = at::softmax(weights, -1);
   }
-  c.put(product(weights, values));
+  c.put(product(rate == 0 ? weights : dropped(weights, rate, key), values));
   c.put(weights);
 }
 OP(AttentionGrad) {
   const Tensor dy = c.tensor(), q = c.tensor(), k = c.tensor(), v = c.tensor(), mask = c.optional();
   const Tensor output = c.tensor(), state = c.tensor();
-  const double scale = c.number();
+  const double scale = c.number(), rate = c.number();
+  const auto key = static_cast<uint32_t>(c.number());
   const Tensor keys = cleared(k, mask), values = cleared(v, mask);
 #ifdef MEDALIGN_FLASH
   if (state.dim() == 3) {
@@ -70,11 +72,12 @@ OP(AttentionGrad) {
   }
 #endif
   const Tensor& weights = state;
-  const Tensor dWeights = product(dy, values.transpose(-1, -2));
+  Tensor dWeights = product(dy, values.transpose(-1, -2));
+  if (rate != 0) dWeights = dropped(dWeights, rate, key);
   const Tensor dLogits = at::mul(at::_softmax_backward_data(dWeights, weights, -1, at::kFloat), scale);
   c.put(product(dLogits, keys));
   c.put(product(dLogits.transpose(-1, -2), q));
-  c.put(product(weights.transpose(-1, -2), dy));
+  c.put(product((rate == 0 ? weights : dropped(weights, rate, key)).transpose(-1, -2), dy));
 }
 
 }  // namespace medalign

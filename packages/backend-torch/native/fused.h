@@ -57,10 +57,9 @@ static Tensor mixed(Tensor x) {
   x = low(at::mul(folded(x, 15), int64_t{0x846ca68b}));
   return folded(x, 16);
 }
-OP(Dropout) {
-  const Tensor x = c.tensor().contiguous();
-  const double rate = c.number();
-  const auto key = static_cast<uint32_t>(c.number());
+/// Zeros at random places, the others over 1 − rate. A place is dropped by its index and the key alone.
+static Tensor dropped(const Tensor& given, double rate, uint32_t key) {
+  const Tensor x = given.contiguous();
   const double threshold = rate * 4294967296.0;
   const auto kept = static_cast<float>(1 / (1 - rate));
   if (ownLoops()) {
@@ -71,11 +70,16 @@ OP(Dropout) {
       for (int64_t i = begin; i < end; ++i)
         to[i] = from[i] * (mix(mix(static_cast<uint32_t>(i)) + key) >= threshold ? kept : 0);
     });
-    return c.put(y);
+    return y;
   }
   const Tensor index = at::arange(x.numel(), x.options().dtype(at::kLong)).view(x.sizes());
   const Tensor value = mixed(at::bitwise_and(at::add(mixed(index), static_cast<int64_t>(key)), int64_t{0xffffffff}));
-  c.put(at::mul(x, at::mul(at::ge(value, threshold).to(at::kFloat), kept)));
+  return at::mul(x, at::mul(at::ge(value, threshold).to(at::kFloat), kept));
+}
+OP(Dropout) {
+  const Tensor x = c.tensor();
+  const double rate = c.number();
+  c.put(dropped(x, rate, static_cast<uint32_t>(c.number())));
 }
 
 }  // namespace medalign

@@ -32,6 +32,19 @@ static Tensor activated(const Tensor& x, int64_t activation, const Tensor& weigh
   }
 }
 
+/// rows · weight + bias
+OP(Linear) {
+  const Tensor x = c.tensor(), weight = c.tensor(), bias = c.optional();
+  if (!bias.defined()) return c.put(product(x, weight));
+  c.put(precision == 2 ? at::add(product(x, weight), bias) : at::addmm(bias, x, weight));
+}
+OP(LinearGrad) {
+  const Tensor dy = c.tensor(), x = c.tensor(), weight = c.tensor();
+  c.put(product(dy, weight.t()));
+  c.put(product(x.t(), dy));
+  if (c.flag()) c.put(at::sum(dy, 0));
+}
+
 OP(MatMul) {
   const Tensor a = c.tensor(), b = c.tensor();
   const bool flipA = c.flag(), flipB = c.flag();

@@ -1,6 +1,6 @@
 import { checkGradients, checkNumber, checkShape, ShapeError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
-import { dropout } from './dropout';
+import { dropout, dropoutAttributes } from './dropout';
 import { runKernel, withGradient } from './kernel';
 
 type AttentionOptions = { mask?: tf.Tensor; scale?: number };
@@ -42,17 +42,17 @@ export function scaledDotProductAttention(
   const factor = checkNumber('scale', scale ?? 1 / Math.sqrt(q.shape[3]!));
   return tf.tidy(() => {
     const full = mask && expandMask(mask, q, k);
-    if (drop && drop.rate > 0) {
-      const weights = dropout(attentionWeights(q, k, { mask, scale: factor }), drop);
-      return tf.matMul(weights, perKey(mask) ? clearMasked(v, full!) : v);
-    }
+    const drops = drop !== undefined && drop.rate > 0;
+    const attributes = { scale: factor, ...(drops && dropoutAttributes(drop)) };
+    // The mask is a function of its position alone, so backward makes it again.
+    const dropped = (weights: tf.Tensor) => (drops ? dropout(weights, drop) : weights);
     const inputs = { q, k, v, ...(full && { mask: full }) };
     return withGradient(
       (save) => {
-        const [output, state] = runKernel('MedalignAttention', inputs, { scale: factor }, () => {
+        const [output, state] = runKernel('MedalignAttention', inputs, attributes, () => {
           const [keys, values] = perKey(mask) ? [clearMasked(k, full!), clearMasked(v, full!)] : [k, v];
           const weights = softmaxOverKeys(q, keys, full, { scale: factor, clean: perKey(mask) });
-          return [tf.matMul(weights, values), weights];
+          return [tf.matMul(dropped(weights), values), weights];
         });
         save([q, k, v, output!, state!, ...(full ? [full] : [])]);
         return output!;
@@ -60,16 +60,16 @@ export function scaledDotProductAttention(
       (dy, [savedQ, savedK, savedV, output, state, savedMask]) => {
         const saved = { dy, q: savedQ!, k: savedK!, v: savedV!, output: output!, state: state! };
         const all = savedMask ? { ...saved, mask: savedMask } : saved;
-        return runKernel('MedalignAttentionGrad', all, { scale: factor }, () => {
+        return runKernel('MedalignAttentionGrad', all, attributes, () => {
           const clean = (x: tf.Tensor) => (perKey(mask) ? clearMasked(x, savedMask!) : x);
           const weights = state!;
-          const dWeights = tf.matMul(dy, clean(savedV!), false, true);
+          const dWeights = dropped(tf.matMul(dy, clean(savedV!), false, true));
           const weighted = tf.mul(dWeights, weights);
           const dLogits = tf.mul(tf.sub(weighted, tf.mul(weights, tf.sum(weighted, -1, true))), factor);
           return [
             tf.matMul(dLogits, clean(savedK!)),
             tf.matMul(dLogits, savedQ!, true, false),
-            tf.matMul(weights, dy, true, false),
+            tf.matMul(dropped(weights), dy, true, false),
           ];
         });
       },

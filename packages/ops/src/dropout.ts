@@ -20,8 +20,7 @@ export function dropout(
   x: tf.Tensor,
   { rate, seed, step = 0 }: { rate: number; seed: number; step?: number },
 ): tf.Tensor {
-  checkNumber('rate', rate, { minimum: 0, maximum: 1 - 2 ** -24 });
-  const key = streamKey(seed, step);
+  const { key } = dropoutAttributes({ rate, seed, step });
   checkGradients('dropout');
   if (rate === 0) return tf.clone(x);
   // The mask is linear in x, so the gradient is the same op on dy: an engine's own kernel needs no second one.
@@ -38,6 +37,14 @@ export function dropout(
       ),
     );
   return tf.tidy(() => apply(x));
+}
+
+/** What a kernel that drops needs. */
+export function dropoutAttributes({ rate, seed, step = 0 }: { rate: number; seed: number; step?: number }): {
+  rate: number;
+  key: number;
+} {
+  return { rate: checkNumber('rate', rate, { minimum: 0, maximum: 1 - 2 ** -24 }), key: streamKey(seed, step) };
 }
 
 function mask(size: number, rate: number, key: number): Float32Array {

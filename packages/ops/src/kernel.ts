@@ -25,6 +25,8 @@ import * as tf from '@tensorflow/tfjs-core';
  * `state` is whatever the engine's own gradient kernel wants back; an engine registers both kernels of a pair or none.
  */
 export type MedalignKernel =
+  | 'MedalignLinear'
+  | 'MedalignLinearGrad'
   | 'MedalignLayerNorm'
   | 'MedalignLayerNormGrad'
   | 'MedalignBatchNorm'

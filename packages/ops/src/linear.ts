@@ -1,7 +1,7 @@
 import { checkGradients, checkShape, ShapeError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
 import { asRows, columnSums } from './columns';
-import { withGradient } from './kernel';
+import { runKernel, withGradient } from './kernel';
 
 /**
  * Affine map of the last axis.
@@ -32,17 +32,22 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, { bias }: { bias?: tf.Te
     const y = withGradient(
       (save) => {
         save([rows, weight]);
-        const product = tf.matMul(rows, weight as tf.Tensor2D);
-        return bias ? tf.add(product, bias) : product;
+        return runKernel('MedalignLinear', { x: rows, weight, ...(bias && { bias }) }, {}, () => {
+          const product = tf.matMul(rows, weight as tf.Tensor2D);
+          return [bias ? tf.add(product, bias) : product];
+        })[0]!;
       },
-      (dy, [savedRows, savedWeight]) => {
-        const gradients: tf.Tensor[] = [
-          tf.matMul(dy, savedWeight!, false, true),
-          tf.matMul(savedRows!, dy, true, false),
-        ];
-        if (bias) gradients.push(columnSums(dy as tf.Tensor2D));
-        return gradients;
-      },
+      (dy, [savedRows, savedWeight]) =>
+        runKernel(
+          'MedalignLinearGrad',
+          { dy, x: savedRows!, weight: savedWeight! },
+          { bias: bias !== undefined },
+          () => [
+            tf.matMul(dy, savedWeight!, false, true),
+            tf.matMul(savedRows!, dy, true, false),
+            ...(bias ? [columnSums(dy as tf.Tensor2D)] : []),
+          ],
+        ),
       bias ? [rows, weight, bias] : [rows, weight],
     );
     return tf.reshape(y, [...x.shape.slice(0, -1), weight.shape[1]!]);

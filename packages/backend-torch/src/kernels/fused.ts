@@ -20,7 +20,12 @@ export const fused: Define = (call) => {
     op('GatherRows'),
     op('FusedBatchNorm'),
   ];
+  const [linear, linearGrad] = [op('Linear'), op('LinearGrad')];
   return {
+    MedalignLinear: ({ inputs: { x, weight, bias } }) =>
+      call.begin().tensor(x!).tensor(weight!).optional(bias).run(linear),
+    MedalignLinearGrad: ({ inputs: { dy, x, weight }, attrs: { bias } }) =>
+      call.begin().tensor(dy!).tensor(x!).tensor(weight!).flag(Boolean(bias)).run(linearGrad),
     MedalignLayerNorm: ({ inputs: { x, scale, offset }, attrs: { epsilon } }) =>
       call.begin().tensor(x!).tensor(scale!).tensor(offset!).number(epsilon).run(layerNorm),
     MedalignLayerNormGrad: ({ inputs: { dy, x, scale, mean, reciprocalStd } }) =>
@@ -50,9 +55,18 @@ export const fused: Define = (call) => {
         .tensor(x!)
         .flag(approximation === 'tanh')
         .run(geluGrad),
-    MedalignAttention: ({ inputs: { q, k, v, mask }, attrs: { scale } }) =>
-      call.begin().tensor(q!).tensor(k!).tensor(v!).optional(mask).number(scale).run(attention),
-    MedalignAttentionGrad: ({ inputs: { dy, q, k, v, mask, output, state }, attrs: { scale } }) =>
+    MedalignAttention: ({ inputs: { q, k, v, mask }, attrs: { scale, rate = 0, key = 0 } }) =>
+      call
+        .begin()
+        .tensor(q!)
+        .tensor(k!)
+        .tensor(v!)
+        .optional(mask)
+        .number(scale)
+        .number(rate)
+        .number(key)
+        .run(attention),
+    MedalignAttentionGrad: ({ inputs: { dy, q, k, v, mask, output, state }, attrs: { scale, rate = 0, key = 0 } }) =>
       call
         .begin()
         .tensor(dy!)
@@ -63,6 +77,8 @@ export const fused: Define = (call) => {
         .tensor(output!)
         .tensor(state!)
         .number(scale)
+        .number(rate)
+        .number(key)
         .run(attentionGrad),
     MedalignSoftmaxCrossEntropy: ({ inputs: { logits, labels } }) =>
       call.begin().tensor(logits!).tensor(labels!).run(crossEntropy),
