@@ -7,6 +7,7 @@ export const allowedImports: Record<string, string[]> = {
   losses: ['similarity'],
   progressive: ['similarity', 'losses'],
   'eval-metrics': [],
+  'roi-processor': ['similarity', 'ops'],
   // models
   ops: ['similarity'],
   weights: [],
@@ -22,7 +23,7 @@ export const allowedImports: Record<string, string[]> = {
 };
 
 /** Packages of the core: tensors in, tensors out. Their only peer is tfjs-core, and they depend on nothing else. */
-export const corePackages = ['similarity', 'losses', 'progressive', 'eval-metrics'];
+export const corePackages = ['similarity', 'losses', 'progressive', 'eval-metrics', 'roi-processor', 'ops'];
 
 /** Engines are imported by examples and tests alone. */
 export const enginePackages = ['backend', 'backend-torch'];
