@@ -318,6 +318,107 @@ for name, word_mask in (("all", ALL_WORDS), ("an empty text", WORDS)):
     record("filipLoss", [patches, words], {"temperature": tau, "wordMask": word_mask, "patchMask": PIXELS}, {},
            torch.stack(values).mean(), name)
 
+# Regions ------------------------------------------------------------------------------------------------------------
+R, K = 3, 4
+ROIS = constant([[1, 1, 0], [0, 0, 0], [1, 1, 1]])
+NEGATIVES = constant([[1, 1, 0, 0], [1, 1, 1, 1], [1, 0, 1, 1]])
+NO_FINDING = constant([[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]])
+
+
+def roi_info_nce(rois, captions, roi_mask, ids, tau, backward, reduction):
+    def z(i, k, j):
+        return unit(rois[i, k]) @ unit(captions[j]) / tau
+
+    valid = [(i, k) for i in range(B) for k in indices(roi_mask[i])]
+    images = [i for i in range(B) if indices(roi_mask[i])]
+    per_roi, per_caption = {}, {}
+    for i, k in valid:
+        logits = torch.stack([z(i, k, j) for j in range(B)])
+        per_roi[i, k] = -torch.log(torch.softmax(logits, 0)[[j for j in range(B) if ids[j] == ids[i]]].sum())
+    for j in images:
+        logits = torch.stack([z(i, k, j) for i, k in valid])
+        positives = [n for n, (i, _) in enumerate(valid) if ids[i] == ids[j]]
+        per_caption[j] = -torch.log(torch.softmax(logits, 0)[positives].sum())
+    image = {i: torch.stack([per_roi[n, k] for n, k in valid if n == i]).mean() for i in images}
+    weigh = 0.5 if backward else 1.0
+    if reduction == "none":
+        zero = rois.sum() * 0
+        return torch.stack(
+            [weigh * image[i] + (0.5 * per_caption[i] if backward else 0) if i in image else zero for i in range(B)]
+        )
+    reduce = torch.mean if reduction == "mean" else torch.sum
+    rows = list(image.values()) if reduction == "mean" else list(per_roi.values())
+    value = weigh * reduce(torch.stack(rows))
+    return value + 0.5 * reduce(torch.stack(list(per_caption.values()))) if backward else value
+
+
+for name, ids, directions, reduction in [
+    ("own caption", [0, 1, 2], "forward", "mean"),
+    ("own caption, sum", [0, 1, 2], "forward", "sum"),
+    ("own caption, none", [0, 1, 2], "symmetric", "none"),
+    ("symmetric", [0, 1, 2], "symmetric", "mean"),
+    ("a repeated caption", [7, 3, 7], "forward", "mean"),
+    ("a repeated caption, symmetric", [7, 7, 3], "symmetric", "mean"),
+    ("a repeated caption, symmetric, sum", [7, 3, 7], "symmetric", "sum"),
+]:
+    rois, captions, tau = leaf(B, R, D), leaf(B, D), scalar(0.3)
+    value = roi_info_nce(rois, captions, ROIS, ids, tau, directions == "symmetric", reduction)
+    record("roiInfoNce", [rois, captions], {"temperature": tau, "roiMask": ROIS},
+           {"captionIds": ids, "directions": directions, "reduction": reduction}, value, name)
+
+
+def negative_caption(rois, negatives, roi_mask, negative_mask, scale, bias, captions, reduction):
+    per_image, every = {}, []
+    for i in range(B):
+        valid, wrong = indices(roi_mask[i]), indices(negative_mask[i])
+        if not valid or not wrong:
+            continue
+        terms = []
+        for k in valid:
+            n = torch.stack([unit(rois[i, k]) @ unit(negatives[i, m]) for m in wrong]) * scale
+            if captions is None:
+                terms.append(-F.logsigmoid(-(n + bias)).mean())
+            else:
+                own = unit(rois[i, k]) @ unit(captions[i]) * scale
+                terms.append(-F.log_softmax(torch.cat([own[None], n]), 0)[0])
+        every += terms
+        per_image[i] = torch.stack(terms).mean()
+    if reduction == "none":
+        return torch.stack([per_image.get(i, rois.sum() * 0) for i in range(B)])
+    return torch.stack(list(per_image.values())).mean() if reduction == "mean" else torch.stack(every).sum()
+
+
+for name, mode, negative_mask, reduction in [
+    ("bce", "bce", NEGATIVES, "mean"),
+    ("bce, a normal image", "bce", NO_FINDING, "mean"),
+    ("bce, sum", "bce", NEGATIVES, "sum"),
+    ("bce, none", "bce", NEGATIVES, "none"),
+    ("infonce", "infonce", NEGATIVES, "mean"),
+    ("infonce, a normal image", "infonce", NO_FINDING, "mean"),
+]:
+    rois, negatives, captions, tau, bias = leaf(B, R, D), leaf(B, K, D), leaf(B, D), scalar(0.3), scalar(-0.4)
+    ranked = mode == "infonce"
+    value = negative_caption(rois, negatives, ROIS, negative_mask, 1 / tau, bias, captions if ranked else None, reduction)
+    tensors = {"temperature": tau, "roiMask": ROIS, "negativeMask": negative_mask}
+    tensors |= {"captions": captions} if ranked else {"bias": bias}
+    record("negativeCaptionLoss", [rois, negatives], tensors, {"mode": mode, "reduction": reduction}, value, name)
+rois, negatives, scale = leaf(B, R, D), leaf(B, K, D), scalar(2.5)
+value = negative_caption(rois, negatives, ROIS, NEGATIVES, scale, 0, None, "mean")
+record("negativeCaptionLoss", [rois, negatives], {"scale": scale, "roiMask": ROIS, "negativeMask": NEGATIVES}, {}, value,
+       "a learnable scale")
+
+# Weights of terms ---------------------------------------------------------------------------------------------------
+for weighting, uncertainties in [("kendall", [0.0, 0.7, -1.2]), ("paper", [1.0, 0.3, 1.5])]:
+    losses = [scalar(v) for v in (1.3, 2.1, 0.4)]
+    s = [scalar(v) for v in uncertainties]
+    value = sum(
+        0.5 * torch.exp(-a) * x + 0.5 * a if weighting == "kendall" else torch.exp(-a * a) / (2 * a * a) * x
+        for a, x in zip(s, losses)
+    )
+    tensors = {name: x for name, x in zip(["global", "roi", "negative"], losses)}
+    tensors |= {f"s.{name}": x for name, x in zip(["global", "roi", "negative"], s)}
+    record("combineLosses", [], tensors, {"weighting": weighting}, value, weighting)
+
 path = pathlib.Path(__file__).with_name("losses.json")
 path.write_text(json.dumps(CASES, separators=(",", ":")) + "\n")
 print(f"{len(CASES)} cases, {path.stat().st_size} bytes")

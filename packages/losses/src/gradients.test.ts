@@ -5,11 +5,13 @@ import * as losses from './index';
 
 type Loss = (...inputs: tf.Tensor[]) => tf.Tensor;
 const r = random(11);
-const shapes = { image: [3, 3], text: [3, 3], words: [2, 3, 3], pixels: [2, 4, 3] };
+const shapes = { image: [3, 3], text: [3, 3], words: [2, 3, 3], pixels: [2, 4, 3], captions: [2, 3] };
 const draw = (...names: (keyof typeof shapes)[]) => names.map((name) => r.tensor(shapes[name]));
 const scalars = (...values: number[]) => values.map((value) => tf.scalar(value));
 const wordMask = () => tf.tensor2d([[1, 1, 0], [1, 1, 1]]); // biome-ignore format: one row per report
 const keywords = () => tf.tensor2d([[1, 0, 0], [1, 0, 1]]); // biome-ignore format: one row per report
+const roiMask = () => tf.tensor2d([[1, 1, 0], [1, 1, 1]]); // biome-ignore format: one row per image
+const negativeMask = () => tf.tensor2d([[1, 1, 1, 1], [0, 1, 1, 0]]); // biome-ignore format: one row per image
 const pixelMask = () => tf.tensor2d([[1, 1, 1, 1], [1, 1, 0, 1]]); // biome-ignore format: one row per image
 const positives = () => tf.tensor2d([[1, 1, 0], [0, 0, 0], [0, 1, 1]]); // biome-ignore format: a matrix
 
@@ -30,6 +32,13 @@ const cases: [string, Loss, () => tf.Tensor[]][] = [
   ['filipLoss', (v, w, temperature) => losses.filipLoss(v as never, w as never, { temperature, wordMask: wordMask() }), () => [...draw('pixels', 'words'), ...scalars(0.5)]],
   ['temperatureFrom', (s) => losses.temperatureFrom(s), () => scalars(1)],
   ['imageRegionLoss by the smooth maximum', (w, v, pixelWeights) => losses.imageRegionLoss(w as never, v as never, { pixelWeights: pixelWeights as never, wordMask: wordMask(), keywordMask: keywords(), pixelMask: pixelMask(), attention: 'softmax', attentionTemperature: 0.7, temperature: 0.8, wordScore: 'smoothMax' }), () => [...draw('words', 'pixels'), tf.tensor2d([0.6, 0.8, 1, 0.7, 0.9, 0.5, 0.6, 0.7], [2, 4])]],
+  ['roiInfoNce', (u, v, temperature) => losses.roiInfoNce(u as never, v as never, { temperature, roiMask: roiMask() }), () => [...draw('words', 'captions'), ...scalars(0.5)]],
+  ['roiInfoNce both ways, captions repeated', (u, v, temperature) => losses.roiInfoNce(u as never, v as never, { temperature, roiMask: tf.tensor2d([1, 1, 1, 0, 0, 1, 0, 0, 0], [3, 3]), captionIds: [5, 6, 5], directions: 'symmetric' }), () => [r.tensor([3, 3, 3]), ...draw('text'), ...scalars(0.5)]],
+  ['negativeCaptionLoss', (u, n, temperature, bias) => losses.negativeCaptionLoss(u as never, n as never, { temperature, bias, roiMask: roiMask(), negativeMask: negativeMask() }), () => [...draw('words', 'pixels'), ...scalars(0.5, -0.3)]],
+  ['negativeCaptionLoss with a scale', (u, n, scale) => losses.negativeCaptionLoss(u as never, n as never, { scale, reduction: 'sum' }), () => [...draw('words', 'pixels'), ...scalars(2)]],
+  ['negativeCaptionLoss as InfoNCE', (u, n, captions, temperature) => losses.negativeCaptionLoss(u as never, n as never, { temperature, captions: captions as never, mode: 'infonce', roiMask: roiMask(), negativeMask: negativeMask() }), () => [...draw('words', 'pixels', 'captions'), ...scalars(0.5)]],
+  ['combineLosses by Kendall', (a, b, s, t) => losses.combineLosses({ a, b }, { uncertainties: new Map(Object.entries({ a: s!, b: t! })) }).total, () => scalars(1.5, 0.3, 0.4, -0.8)],
+  ['combineLosses as in the paper', (a, b, s, t) => losses.combineLosses({ a, b }, { weighting: 'paper', uncertainties: new Map(Object.entries({ a: s!, b: t! })) }).total, () => scalars(1.5, 0.3, 0.8, 1.6)],
 ]; // biome-ignore format: a table
 
 onEveryEngine('finite differences', () => {

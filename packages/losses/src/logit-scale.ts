@@ -1,5 +1,6 @@
 import { checkNumber, ShapeError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
+import { inwards } from './clamped';
 
 /** The logit scale 1/τ never exceeds 100 (CLIP), nor falls under 1. */
 const MAXIMUM = Math.log(100);
@@ -47,12 +48,7 @@ export function temperatureFrom(scale: tf.Tensor): tf.Scalar {
       gradFunc: (dy, saved) =>
         tf.tidy(() => {
           const [at, value] = saved as [tf.Tensor, tf.Tensor];
-          const gradient = tf.neg(tf.mul(dy, value));
-          const outwards = tf.logicalOr(
-            tf.logicalAnd(tf.greaterEqual(at, MAXIMUM), tf.less(gradient, 0)),
-            tf.logicalAnd(tf.lessEqual(at, 0), tf.greater(gradient, 0)),
-          );
-          return tf.where(outwards, tf.zerosLike(gradient), gradient);
+          return inwards(tf.neg(tf.mul(dy, value)), at, 0, MAXIMUM);
         }),
     };
   })(scale) as tf.Scalar;

@@ -10,6 +10,7 @@ import {
   type Reduced,
   type Reduction,
 } from './options';
+import { softplus } from './softplus';
 import { unitRows } from './unit-rows';
 
 export interface SigmoidContrastiveOptions<R extends Reduction = Reduction> {
@@ -121,10 +122,3 @@ function ofUnitRows(
     return [da, tf.sub(db!, tf.mul(f, scaled)), dt, dc];
   }
 }
-
-/** −log sigmoid(−x) without overflow: max(x, 0) + log1p(exp(−|x|)). */
-const softplus = (x: tf.Tensor): tf.Tensor =>
-  tf.tidy(() => {
-    const small = tf.tidy(() => tf.exp(tf.neg(tf.abs(x))));
-    return tf.add(tf.relu(x), tf.log1p(small));
-  });
