@@ -58,17 +58,20 @@ export interface AxisWeights {
  *
  * Where the image ends, the weights of the pixels that there are sum to 1.
  */
-export function axisWeights({ from, to, cells }: Placed, pixels: number, antialias: boolean): AxisWeights {
-  const step = (to - from) / cells;
+export function axisWeights({ from: start, to: end, cells }: Placed, pixels: number, antialias: boolean): AxisWeights {
+  const step = (end - start) / cells;
   const reach = antialias ? Math.max(step, 1) : 1;
-  const centre = (i: number) => from + (i + 0.5) * step;
+  const centre = (i: number) => start + (i + 0.5) * step;
   const first = Math.max(Math.floor(centre(0) - reach), 0);
   const count = Math.min(Math.ceil(centre(cells - 1) + reach), pixels) - first;
   const weights = new Float32Array(cells * count);
   for (let i = 0; i < cells; i++) {
-    const row = Array.from({ length: count }, (_, j) => Math.max(0, 1 - Math.abs(first + j + 0.5 - centre(i)) / reach));
-    const sum = row.reduce((a, b) => a + b, 0);
-    for (let j = 0; j < count; j++) weights[i * count + j] = row[j]! / sum;
+    const middle = centre(i) - first - 0.5;
+    const from = Math.max(Math.ceil(middle - reach), 0);
+    const to = Math.min(Math.floor(middle + reach), count - 1);
+    let sum = 0;
+    for (let j = from; j <= to; j++) sum += reach - Math.abs(j - middle);
+    for (let j = from; j <= to; j++) weights[i * count + j] = (reach - Math.abs(j - middle)) / sum;
   }
   return { first, count, weights };
 }
