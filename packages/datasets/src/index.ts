@@ -11,9 +11,11 @@ export {
 } from './batches';
 export { type ChexpertOptions, chexpert } from './chexpert';
 export { type ChexpertLabel, chexpertLabels } from './chexpert-labels';
+export { captionId, cleanText, isNoFinding, noFinding } from './clean-text';
 export { type CovidChestxrayOptions, covidChestxray } from './covid-chestxray';
 export { covid19Radiography } from './covid19-radiography';
 export { decodeImage, imageSize, isLfsPointer, loadImage } from './decode';
+export { type DescriptorVocabulary, descriptorVocabulary } from './descriptor-vocabulary';
 export { type DicomImage, readDicom } from './dicom';
 export type { LookupTable } from './dicom-header';
 export { decodeDicom } from './dicom-raster';
@@ -25,6 +27,7 @@ export {
   fiveClasses,
 } from './five-by-200';
 export { givenSplit } from './given-split';
+export { type HardNegativeOptions, hardNegatives } from './hard-negatives';
 export { type MimicCxrJpgOptions, mimicCxrJpg, patientIds } from './mimic-cxr-jpg';
 export { type MsCxrOptions, msCxr } from './ms-cxr';
 export { type PairColumn, type PairsOptions, pairsDataset } from './pairs';
