@@ -28,11 +28,21 @@ export {
 } from './five-by-200';
 export { givenSplit } from './given-split';
 export { type HardNegativeOptions, hardNegatives } from './hard-negatives';
+export {
+  type MedRegionDataset,
+  type MedRegionModality,
+  type MedRegionProblem,
+  type MedRegionProblemKind,
+  type MedRegionSample,
+  type MedRegionWarningKind,
+  medRegionModalities,
+} from './medregion-types';
 export { type MimicCxrJpgOptions, mimicCxrJpg, patientIds } from './mimic-cxr-jpg';
 export { type MsCxrOptions, msCxr } from './ms-cxr';
 export { type PairColumn, type PairsOptions, pairsDataset } from './pairs';
 export { type PhantomOptions, phantomChest } from './phantom';
 export { type PhantomCategory, phantomCategories } from './phantom-lesions';
+export { type PhantomMedRegionOptions, phantomMedRegion } from './phantom-region';
 export { type Augment, type AugmentOptions, exposureJitter, toChannels } from './pixels';
 export { type Random, randomStream } from './random';
 export { type ReportPart, type ReportText, type ReportTextOptions, reportParts, reportText } from './report-text';
@@ -60,5 +70,6 @@ export {
   type ImageSource,
   type Raster,
   type Region,
+  type Roi,
   type Sample,
 } from './types';

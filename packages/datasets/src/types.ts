@@ -66,6 +66,16 @@ export interface Region {
   box: Box;
 }
 
+/** A region of interest: where a detector, an annotator or a generator says something is. In pixels of the original image. */
+export interface Roi extends Box {
+  /** Who says so, such as `annotator`, `detector`, `phantom`, `saliency`. */
+  source: string;
+  /** 0 (hardly) … 1 (certain). */
+  score: number;
+  /** Where it has a caption of its own; without one, the image's region caption is its caption. */
+  caption?: string;
+}
+
 /** One image with its text, and whatever else is known about it. */
 export interface Sample {
   id: string;
@@ -75,6 +85,7 @@ export interface Sample {
   text: string;
   findings?: Finding[];
   regions?: Region[];
+  rois?: Roi[];
   /** 1 = present, 0 = absent, −1 = uncertain; a name that is missing was not labelled. */
   labels?: Record<string, number>;
   /** The split the publisher put it in, if any. */
