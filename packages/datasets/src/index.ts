@@ -28,6 +28,7 @@ export {
 } from './five-by-200';
 export { givenSplit } from './given-split';
 export { type HardNegativeOptions, hardNegatives } from './hard-negatives';
+export { type MedRegionOptions, type MedRegionText, medRegion } from './medregion';
 export {
   type MedRegionDataset,
   type MedRegionModality,
@@ -37,6 +38,8 @@ export {
   type MedRegionWarningKind,
   medRegionModalities,
 } from './medregion-types';
+export { type MedRegionReport, validateMedRegion } from './medregion-validate';
+export { writeMedRegion } from './medregion-write';
 export { type MimicCxrJpgOptions, mimicCxrJpg, patientIds } from './mimic-cxr-jpg';
 export { type MsCxrOptions, msCxr } from './ms-cxr';
 export { type PairColumn, type PairsOptions, pairsDataset } from './pairs';

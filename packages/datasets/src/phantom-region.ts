@@ -118,7 +118,7 @@ function regionImage(person: Person, k: number, keys: (number | string)[], optio
       const lesion = lesions[n]!;
       if (length(x - lesion.x, y - lesion.y) > lesion.reach) continue;
       const cover = lesion.cover(x, y);
-      if (cover > 0.4) masks[n]![i] = mask[i] = 1;
+      if (cover > 0.4) masks[n]![i] = mask[i] = 255;
       share = Math.max(share, strength * cover * (1 - lesion.gaps(x, y)));
     }
     const common = 0.8 * noise * grain.normal();
