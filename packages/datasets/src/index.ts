@@ -47,10 +47,13 @@ export { type PhantomOptions, phantomChest } from './phantom';
 export { type PhantomCategory, phantomCategories } from './phantom-lesions';
 export { type PhantomMedRegionOptions, phantomMedRegion } from './phantom-region';
 export { type Augment, type AugmentOptions, exposureJitter, toChannels } from './pixels';
+export { type ProposeRoisOptions, proposeRois } from './propose-rois';
 export { type Random, randomStream } from './random';
 export { type ReportPart, type ReportText, type ReportTextOptions, reportParts, reportText } from './report-text';
 export { resizeMap } from './resize-map';
+export { type RoiTable, type RoiTableOptions, readRois, withRois } from './roi-table';
 export { type RsnaPneumoniaOptions, rsnaPneumonia } from './rsna-pneumonia';
+export { type SlakeOptions, slake } from './slake';
 export {
   applyManifest,
   readManifest,
@@ -76,3 +79,5 @@ export {
   type Roi,
   type Sample,
 } from './types';
+export { normalizeAnswer, type VqaDataset, type VqaSample } from './vqa';
+export { vqaRad } from './vqa-rad';

@@ -4,3 +4,4 @@ export { type DicomAttributes, dicomFile } from './dicom';
 export { csv, picture, put, ramp } from './files';
 export { type MimicOptions, miniatureMimicCxrJpg, miniatureMsCxr } from './mimic';
 export { miniatureRsnaPneumonia } from './rsna';
+export { miniatureSlake } from './slake';
