@@ -51,15 +51,18 @@ export function zoneOf(x: number, y: number): string | undefined {
   return `${['upper', 'middle', 'lower'][row]} ${['left', 'center', 'right'][column]}`;
 }
 
+type Point = { x: number; y: number };
+/** Halves of the image; what is close to the middle is in none. */
+export const halves: Record<string, (point: Point) => boolean> = {
+  'left half': ({ x }) => x < 0.46,
+  'right half': ({ x }) => x > 0.54,
+  'upper half': ({ y }) => y < 0.46,
+  'lower half': ({ y }) => y > 0.54,
+};
+
 /** A half that all of several points are in, if there is one. */
-export function halfOf(points: readonly { x: number; y: number }[]): string | undefined {
-  const all = (test: (p: { x: number; y: number }) => boolean) => points.every(test);
-  if (all(({ x }) => x < 0.46)) return 'left half';
-  if (all(({ x }) => x > 0.54)) return 'right half';
-  if (all(({ y }) => y < 0.46)) return 'upper half';
-  if (all(({ y }) => y > 0.54)) return 'lower half';
-  return undefined;
-}
+export const halfOf = (points: readonly Point[]): string | undefined =>
+  Object.entries(halves).find(([, holds]) => points.every(holds))?.[0];
 
 export interface Found {
   pathology: Pathology;
@@ -68,7 +71,7 @@ export interface Found {
   zones: string[];
   /** Of several lesions. */
   half?: string;
-  /** Zones in which a lesion could have been. */
+  /** Zones and halves in which a finding could have been. */
   possible: string[];
 }
 
@@ -142,7 +145,7 @@ export function regionTexts(modality: MedRegionModality, found: Found, seed: num
     ...(random.chance(0.6) ? [`${capital(rest)}.`] : []),
   ].join(' ');
   const negativeCaptions = hardNegatives(regionCaption, { seed, vocabulary, count: 40 })
-    .filter((text) => several || possible.some((zone) => text.includes(`the ${zone} of`)))
+    .filter((text) => text.includes(`in ${place} of`) || possible.some((other) => text.includes(`in the ${other} of`)))
     .slice(0, 5);
   return { summaryCaption, report, regionCaption, negativeCaptions, captions };
 }

@@ -16,7 +16,7 @@ import {
   length,
   pathologies,
 } from './phantom-region-lesions';
-import { halfOf, normalTexts, regionTexts, zoneOf } from './phantom-region-text';
+import { halfOf, halves, normalTexts, regionTexts, zoneOf } from './phantom-region-text';
 import { type Random, randomStream } from './random';
 import { type Box, DataError, type Roi } from './types';
 
@@ -75,13 +75,22 @@ interface Person {
   modality: MedRegionModality;
   scene: Scene;
   /** Where a finding could be. */
-  zones: string[];
+  places: string[];
 }
 
-function zonesOf(scene: Scene): string[] {
+/** Zones and halves of the image that hold enough of the tissue for findings to be there every so often. */
+function placesOf(scene: Scene): string[] {
   const steps = Array.from({ length: 20 }, (_, i) => (i + 0.5) / 20);
-  const zones = steps.flatMap((y) => steps.flatMap((x) => (scene.tissue(x, y) ? [zoneOf(x, y)] : [])));
-  return [...new Set(zones.filter((zone) => zone !== undefined))];
+  // Half a small lesion's width of tissue on every side, as `placeLesions` asks for.
+  const fits = (x: number, y: number) =>
+    [-0.05, 0, 0.05].every((d) => scene.tissue(x + d, y) && scene.tissue(x, y + d));
+  const points = steps.flatMap((y) => steps.flatMap((x) => (fits(x, y) ? [{ x, y }] : [])));
+  const share = (holds: (point: { x: number; y: number }) => boolean) => points.filter(holds).length / points.length;
+  const zones = [...new Set(points.map(({ x, y }) => zoneOf(x, y)))].filter((zone) => zone !== undefined);
+  return [
+    ...zones.filter((zone) => share(({ x, y }) => zoneOf(x, y) === zone) >= 0.04),
+    ...Object.keys(halves).filter((half) => share(halves[half]!) >= 0.2),
+  ];
 }
 
 function regionImage(person: Person, k: number, keys: (number | string)[], options: Settings): MedRegionSample {
@@ -135,7 +144,7 @@ function regionImage(person: Person, k: number, keys: (number | string)[], optio
     ? normalTexts()
     : regionTexts(
         modality,
-        { pathology, look, zones, half, possible: person.zones },
+        { pathology, look, zones, half, possible: person.places },
         seed,
         randomStream(...keys, 'text'),
       );
@@ -214,7 +223,7 @@ export function phantomMedRegion(options: PhantomMedRegionOptions = {}): MedRegi
     const random = randomStream(seed, 'region patient', p);
     const modality = modalities[p % modalities.length]!;
     const scene = scenes[modality]!(random);
-    const person = { id: `p${String(p).padStart(5, '0')}`, modality, scene, zones: zonesOf(scene) };
+    const person = { id: `p${String(p).padStart(5, '0')}`, modality, scene, places: placesOf(scene) };
     const images = random.integer(...(imagesPerPatient as [number, number]));
     for (let k = 0; k < images; k++) samples.push(regionImage(person, k, [seed, 'region image', p, k], settings));
   }
