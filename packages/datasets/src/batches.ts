@@ -81,7 +81,7 @@ export class ImageCache {
   }
 }
 
-/** An image at the transform's size in 0…1, with the size it had. */
+/** An image at the transform's size in 0…1, with the size it had. A grey one has one channel, whatever was asked for. */
 export interface CachedImage {
   resized: Raster & { data: Float32Array };
   width: number;
@@ -123,10 +123,14 @@ async function prepare(
   const key = image.kind === 'file' ? `${channels}|${transform.key}|${dicom}|${image.path}` : undefined;
   const known = key === undefined ? undefined : cache?.get(key);
   if (known) return known;
-  const decoded = toChannels(await loadImage(image), channels);
+  const loaded = await loadImage(image);
+  // Grey stays one channel until it is cropped: three equal ones would take three times the work and the memory.
+  const decoded = loaded.channels === 1 ? loaded : toChannels(loaded, channels);
   const { width, height, data } = decoded;
-  if (data.length !== width * height * channels) {
-    throw new DataError(`${sample.id}: ${data.length} values for a ${width} × ${height} image of ${channels} channels`);
+  if (data.length !== width * height * decoded.channels) {
+    throw new DataError(
+      `${sample.id}: ${data.length} values for a ${width} × ${height} image of ${decoded.channels} channels`,
+    );
   }
   const resized = transform.resized(decoded);
   if (data instanceof Uint8Array)
@@ -138,6 +142,14 @@ async function prepare(
 
 const perChannel = (value: number | readonly number[], channels: number) =>
   Array.from({ length: channels }, (_, c) => (typeof value === 'number' ? value : value[c % value.length]!));
+
+/** `(x − mean) / std`, channel by channel. */
+function normalise(view: Float32Array, result: Float32Array, mean: number[], std: number[]): void {
+  mean.forEach((m, c) => {
+    const s = std[c]!;
+    for (let k = c; k < result.length; k += mean.length) result[k] = (view[k]! - m) / s;
+  });
+}
 
 /**
  * Reads samples batch by batch: decode, resize, pad, crop, augment, normalise; decoding runs ahead on other threads.
@@ -203,9 +215,9 @@ export async function* batches(samples: readonly Sample[], options: BatchOptions
     const transforms = good.map(({ place, image }, i) => {
       const random = training || augment ? randomStream(seed, 'sample', epoch, place) : undefined;
       const placement = transform.place(image, training ? random : undefined);
-      const view = transform.finish(image.resized, placement).data;
+      const view = toChannels(transform.finish(image.resized, placement), channels).data as Float32Array;
       augment?.(view, random!);
-      for (let k = 0; k < pixels; k++) images[i * pixels + k] = (view[k]! - mean[k % channels]!) / std[k % channels]!;
+      normalise(view, images.subarray(i * pixels, (i + 1) * pixels), mean, std);
       return placement;
     });
     const byPlace = new Map(Array.from(places, (place, i) => [samples[place]!, i]));

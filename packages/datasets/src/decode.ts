@@ -58,10 +58,12 @@ export async function refuseLfsPointer(path: string): Promise<void> {
   }
 }
 
+let library: Promise<typeof import('sharp')> | undefined;
+
 /** `sharp` is loaded on first use, so that the phantom and the transforms need nothing native. */
 async function decoder(path: string) {
-  const { default: sharp } = await import('sharp');
-  return sharp(path, { failOn: 'error' });
+  library ??= import('sharp');
+  return (await library).default(path, { failOn: 'error' });
 }
 
 /**
@@ -107,7 +109,9 @@ export async function decodeImage(path: string, { dicom }: { dicom?: DicomOption
     const { width, height, channels } = info;
     if (!wide) return { data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), width, height, channels };
     const values = new Uint16Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
-    return { data: Float32Array.from(values, (v) => v / 65535), width, height, channels };
+    const scaled = new Float32Array(values.length);
+    for (let i = 0; i < values.length; i++) scaled[i] = values[i]! / 65535;
+    return { data: scaled, width, height, channels };
   } catch (error) {
     throw await failure(path, 'cannot decode the image', error);
   }

@@ -1,4 +1,4 @@
-import type { Random } from './random';
+import { type Random, randomStream } from './random';
 import { DataError, type Raster } from './types';
 
 /**
@@ -13,7 +13,12 @@ export function toChannels(image: Raster, channels: 1 | 3): Raster {
   const data =
     image.data instanceof Uint8Array ? new Uint8Array(pixels * channels) : new Float32Array(pixels * channels);
   if (channels === 3 && image.channels === 1) {
-    for (let i = 0; i < pixels; i++) data.fill(image.data[i]!, 3 * i, 3 * i + 3);
+    for (let i = 0, at = 0; i < pixels; i++) {
+      const value = image.data[i]!;
+      data[at++] = value;
+      data[at++] = value;
+      data[at++] = value;
+    }
   } else if (channels === 1 && image.channels === 3) {
     const exact = image.data instanceof Uint8Array ? Math.round : (x: number) => x;
     for (let i = 0; i < pixels; i++) {
@@ -66,10 +71,40 @@ export function exposureJitter({
     const shift = random.between(-brightness, brightness);
     const slope = random.between(1 - contrast, 1 + contrast);
     const exponent = random.between(1 - gamma, 1 + gamma);
+    const curve = gamma === 0 ? undefined : power(exponent);
+    const table = noise === 0 ? undefined : normals();
     for (let i = 0; i < pixels.length; i++) {
-      const value = (gamma === 0 ? pixels[i]! : pixels[i]! ** exponent) - 0.5;
-      const noisy = 0.5 + shift + slope * value + (noise === 0 ? 0 : noise * random.normal());
-      pixels[i] = Math.min(1, Math.max(0, noisy));
+      const value = (curve ? curve(pixels[i]!) : pixels[i]!) - 0.5;
+      const grain = table ? noise * table[Math.floor(random.uniform() * table.length)]! : 0;
+      pixels[i] = Math.min(1, Math.max(0, 0.5 + shift + slope * value + grain));
     }
   };
+}
+
+const CELLS = 2048;
+
+/**
+ * `x ** exponent` for many x and an exponent in 0…2, ten times as fast: between 1/16 and 1 a straight line from one of
+ * 2048 cells' ends to the other, which is less than 5e-7 off; as it is elsewhere.
+ */
+function power(exponent: number): (x: number) => number {
+  const ends = new Float64Array(CELLS + 1);
+  for (let i = CELLS / 16; i <= CELLS; i++) ends[i] = (i / CELLS) ** exponent;
+  return (x) => {
+    const at = x * CELLS;
+    if (!(at >= CELLS / 16 && at < CELLS)) return x ** exponent;
+    const cell = Math.floor(at);
+    return ends[cell]! + (at - cell) * (ends[cell + 1]! - ends[cell]!);
+  };
+}
+
+let drawn: Float32Array | undefined;
+
+/** 65536 numbers drawn from N(0, 1): to pick from them for each pixel takes a third of the time of drawing anew. */
+function normals(): Float32Array {
+  if (!drawn) {
+    const random = randomStream('normal');
+    drawn = Float32Array.from({ length: 2 ** 16 }, () => random.normal());
+  }
+  return drawn;
 }
