@@ -1,5 +1,5 @@
 ;; The two passes of resizeArea (src/area.ts) in 32-bit floats. Addresses and lengths are in bytes.
-;; After a change: node kernel/build.mjs
+;; After a change: npx tsx kernel/build.ts
 (module
   (memory (export "memory") 1)
 

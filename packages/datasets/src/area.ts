@@ -98,7 +98,9 @@ export function resizeArea(image: Raster, width: number, height: number): Raster
   const table = room(8 * width);
   const joined = room(4 * stride);
   const result = room(4 * width * channels);
-  const input = room(length * rows.start.reduce((most, at, y) => Math.max(most, at - rows.start[y - 1]!), 0) + 15);
+  let most = 0;
+  for (let y = 0; y < height; y++) most = Math.max(most, rows.start[y + 1]! - rows.start[y]!);
+  const input = room(length * most + 15);
   const { memory, joinBytes, joinFloats, joinColumns } = kernel();
   if (end > memory.buffer.byteLength) memory.grow(Math.ceil((end - memory.buffer.byteLength) / PAGE));
   const floats = new Float32Array(memory.buffer);

@@ -1,6 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import {
@@ -12,6 +13,7 @@ import {
   exposureJitter,
   ImageCache,
   phantomChest,
+  randomStream,
   resizePadCrop,
   type Sample,
   toChannels,
@@ -28,7 +30,7 @@ async function collect(samples: readonly Sample[], options: BatchOptions): Promi
 }
 const ids = (list: Batch[]) => list.map((batch) => batch.samples.map(({ id }) => id));
 
-/** Grey PNG files of different sizes, of which some are broken. */
+/** Grey JPEG files of different sizes, of which some are broken. */
 let files: Sample[];
 const broken = [2, 5];
 beforeAll(async () => {
@@ -39,6 +41,7 @@ beforeAll(async () => {
       const width = 30 + i;
       const data = Uint8Array.from({ length: width * 24 }, (_, k) => (k * 31 + i * 7) % 256);
       const jpeg = await sharp(data, { raw: { width, height: 24, channels: 1 } })
+        .toColourspace('b-w')
         .jpeg()
         .toBuffer();
       await writeFile(path, broken.includes(i) ? jpeg.subarray(0, jpeg.length / 2) : jpeg);
@@ -147,6 +150,41 @@ describe('batches', () => {
     const small = new ImageCache(3000);
     await collect(good, { ...options, cache: small });
     expect(small.size).toBe(2);
+    const grey = new ImageCache(3000);
+    await collect(good, { ...options, channels: 3, cache: grey });
+    expect(grey.size).toBe(2);
+  });
+
+  it('gives files the same batch wherever the epoch begins, with and without a cache', async () => {
+    const good = files.filter((_, i) => !broken.includes(i));
+    const options = { ...base, batchSize: 3, channels: 3 as const, training: true, augment: exposureJitter() };
+    const whole = await collect(good, options);
+    const cache = new ImageCache();
+    const rest = await collect(good, { ...options, start: 1, cache });
+    const again = await collect(good, { ...options, start: 1, cache, prefetch: 0 });
+    expect(rest.map(({ images }) => images)).toEqual(whole.slice(1).map(({ images }) => images));
+    expect(again.map(({ images }) => images)).toEqual(whole.slice(1).map(({ images }) => images));
+  });
+
+  it('shows exposure all channels of the view, which for grey are equal', async () => {
+    const seen: Float32Array[] = [];
+    const [sample] = files as [Sample];
+    const options = { ...base, training: true, normalize: { mean: 0, std: 1 } };
+    const [colour] = await collect([sample], {
+      ...options,
+      channels: 3,
+      augment: (pixels) => {
+        seen.push(pixels.slice());
+        pixels[1] = 0.25;
+      },
+    });
+    const [grey] = await collect([sample], options);
+    expect(Array.from(seen[0]!)).toEqual(Array.from(grey!.images).flatMap((v) => [v, v, v]));
+    expect(Array.from(colour!.images.subarray(0, 3))).toEqual([seen[0]![0], 0.25, seen[0]![2]]);
+    const smooth = { ...options, augment: exposureJitter({ noise: 0 }) };
+    const [one] = await collect([sample], smooth);
+    const [three] = await collect([sample], { ...smooth, channels: 3 });
+    expect(Array.from(three!.images)).toEqual(Array.from(one!.images).flatMap((v) => [v, v, v]));
   });
 
   it('names a wrong option', async () => {
@@ -161,5 +199,43 @@ describe('exposureJitter', () => {
     const ramp = Float32Array.from({ length: 100 }, (_, i) => i / 99);
     exposureJitter({ noise: 0 })(ramp, { between: (low: number) => low } as never);
     expect(ramp.every((v, i) => v >= 0 && v <= 1 && (i === 0 || v >= ramp[i - 1]!))).toBe(true);
+  });
+
+  it('is 0.5 + shift + slope · (x ^ exponent − 0.5), cut to 0…1', () => {
+    const part = fc.double({ min: 0, max: 0.99, noNaN: true });
+    fc.assert(
+      fc.property(part, part, part, fc.integer(), (brightness, contrast, gamma, seed) => {
+        const ramp = Float32Array.from({ length: 3000 }, (_, i) => i / 2999);
+        const pixels = ramp.slice();
+        exposureJitter({ brightness, contrast, gamma, noise: 0 })(pixels, randomStream(seed));
+        const random = randomStream(seed);
+        const shift = random.between(-brightness, brightness);
+        const slope = random.between(1 - contrast, 1 + contrast);
+        const exponent = random.between(1 - gamma, 1 + gamma);
+        const off = ramp.map((x, i) => {
+          const exact = Math.min(1, Math.max(0, 0.5 + shift + slope * (x ** exponent - 0.5)));
+          return Math.abs(pixels[i]! - exact);
+        });
+        expect(Math.max(...off)).toBeLessThan(2e-6);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('adds normal noise, another for each pixel and each image, the same for the same seed', () => {
+    const grain = (seed: number) => {
+      const pixels = new Float32Array(100_000).fill(0.5);
+      exposureJitter({ brightness: 0, contrast: 0, gamma: 0, noise: 0.02 })(pixels, randomStream(seed));
+      return pixels.map((v) => (v - 0.5) / 0.02);
+    };
+    const [a, b] = [grain(1), grain(2)];
+    expect(grain(1)).toEqual(a);
+    const mean = (of: (v: number, i: number) => number) => a.reduce((sum, v, i) => sum + of(v, i), 0) / a.length;
+    expect(Math.abs(mean((v) => v))).toBeLessThan(0.02);
+    expect(mean((v) => v ** 2)).toBeCloseTo(1, 1);
+    expect(mean((v) => Number(Math.abs(v) < 1))).toBeCloseTo(0.683, 2);
+    expect(mean((v) => Number(Math.abs(v) > 2))).toBeCloseTo(0.0455, 2);
+    expect(Math.abs(mean((v, i) => v * b[i]!))).toBeLessThan(0.02);
+    expect(Math.abs(mean((v, i) => v * (a[i + 1] ?? 0)))).toBeLessThan(0.02);
   });
 });

@@ -143,12 +143,15 @@ async function prepare(
 const perChannel = (value: number | readonly number[], channels: number) =>
   Array.from({ length: channels }, (_, c) => (typeof value === 'number' ? value : value[c % value.length]!));
 
-/** `(x − mean) / std`, channel by channel. */
-function normalise(view: Float32Array, result: Float32Array, mean: number[], std: number[]): void {
-  mean.forEach((m, c) => {
-    const s = std[c]!;
-    for (let k = c; k < result.length; k += mean.length) result[k] = (view[k]! - m) / s;
-  });
+/** `(x − mean) / std`, channel by channel; the only channel of a grey image is all of them. */
+function normalise({ data, channels }: Raster, result: Float32Array, mean: number[], std: number[]): void {
+  const step = mean.length;
+  for (let c = 0; c < step; c++) {
+    const [m, s] = [mean[c]!, std[c]!];
+    for (let k = c, at = Math.min(c, channels - 1); k < result.length; k += step, at += channels) {
+      result[k] = (data[at]! - m) / s;
+    }
+  }
 }
 
 /**
@@ -215,9 +218,10 @@ export async function* batches(samples: readonly Sample[], options: BatchOptions
     const transforms = good.map(({ place, image }, i) => {
       const random = training || augment ? randomStream(seed, 'sample', epoch, place) : undefined;
       const placement = transform.place(image, training ? random : undefined);
-      const view = toChannels(transform.finish(image.resized, placement), channels).data as Float32Array;
-      augment?.(view, random!);
-      normalise(view, images.subarray(i * pixels, (i + 1) * pixels), mean, std);
+      const view = transform.finish(image.resized, placement);
+      const seen = augment ? toChannels(view, channels) : view;
+      augment?.(seen.data as Float32Array, random!);
+      normalise(seen, images.subarray(i * pixels, (i + 1) * pixels), mean, std);
       return placement;
     });
     const byPlace = new Map(Array.from(places, (place, i) => [samples[place]!, i]));

@@ -31,6 +31,35 @@ describe('resizePadCrop', () => {
     }
   });
 
+  it('counts a pixel of a mask as inside from exactly half of it on', () => {
+    const side = fc.integer({ min: 16, max: 40 });
+    fc.assert(
+      fc.property(side, side, fc.integer(), (width, height, seed) => {
+        const crop = 16;
+        const random = randomStream(seed);
+        const mask = Uint8Array.from({ length: width * height }, () => Number(random.chance(0.5)));
+        const view = resizePadCrop({ resize: crop, crop }).place({ width, height });
+        const seen = view.maskToModel(mask);
+        // In whole numbers: an input pixel is as wide as the model has columns, and a column as wide as the input has.
+        const [columns, rows] = [Math.round(width * view.scale.x), Math.round(height * view.scale.y)];
+        const shared = (k: number, to: number, i: number, from: number) =>
+          Math.max(0, Math.min((k + 1) * to, (i + 1) * from) - Math.max(k * to, i * from));
+        for (let y = 0; y < rows; y++) {
+          for (let x = 0; x < columns; x++) {
+            let inside = 0;
+            mask.forEach((value, at) => {
+              const area = shared(at % width, columns, x, width) * shared(Math.floor(at / width), rows, y, height);
+              inside += value * area;
+            });
+            const expected = 2 * inside >= width * height ? 1 : 0;
+            expect(seen[(y + view.offset.y) * crop + x + view.offset.x]).toBe(expected);
+          }
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it('maps boxes there and back', () => {
     fc.assert(
       fc.property(sizes, fc.integer(), (size, seed) => {

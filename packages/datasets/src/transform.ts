@@ -155,7 +155,8 @@ function placement(
     maskToModel: (mask) => {
       checkLength('maskToModel: mask', mask, height, width);
       const data = Float32Array.from({ length: mask.length }, (_, i) => (mask[i] ? 1 : 0));
-      return Uint8Array.from(view.apply({ data, width, height, channels: 1 }).data, (v) => (v >= 0.5 ? 1 : 0));
+      const covered = view.apply({ data, width, height, channels: 1 }).data;
+      return Uint8Array.from(covered, (v) => (v >= 0.5 - 1e-6 ? 1 : 0)); // half is half, however it was rounded
     },
     boxToOriginal: (box) => ({
       x: (box.x - offset.x) / scale.x,
