@@ -37,7 +37,7 @@ export interface BatchOptions {
   transform?: Transform;
   /** Random crops instead of the centre. */
   training?: boolean;
-  /** Changes exposure at random, after cropping. */
+  /** Changes exposure at random, after cropping; sees all `channels` of the view. */
   augment?: Augment;
   channels?: 1 | 3;
   /** `(x − mean) / std` on pixels in 0…1. */
@@ -133,11 +133,15 @@ async function prepare(
     );
   }
   const resized = transform.resized(decoded);
-  if (data instanceof Uint8Array)
-    for (let i = 0; i < resized.data.length; i++) resized.data[i] = resized.data[i]! / 255;
+  if (data instanceof Uint8Array) toUnit(resized.data);
   const entry = { resized, width, height };
   if (key !== undefined) cache?.add(key, entry);
   return entry;
+}
+
+/** 0…255 to 0…1, in place. */
+function toUnit(levels: Float32Array): void {
+  for (let i = 0; i < levels.length; i++) levels[i] = levels[i]! / 255;
 }
 
 const perChannel = (value: number | readonly number[], channels: number) =>

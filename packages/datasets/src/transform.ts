@@ -42,7 +42,7 @@ export interface Transform {
   readonly key: string;
   /** With `random`, the crop is at a random place (training); without, in the centre (evaluation). */
   place(image: { width: number; height: number }, random?: Random): Placement;
-  /** The part of the work that does not depend on the crop, for caching. */
+  /** The part of the work that does not depend on the crop, for caching. Grey comes and goes as one channel. */
   resized(image: Raster): Raster & { data: Float32Array };
   /** Finishes what `resized` began. */
   finish(resized: Raster, placement: Placement): Raster & { data: Float32Array };
