@@ -8,6 +8,7 @@ import json
 
 import torch
 from common import array, shake, weigh, write
+from open_clip_text import open_clip_text_golden
 from text import text_goldens
 from torchvision.models import resnet50
 from torchvision.models.resnet import BasicBlock, Bottleneck
@@ -141,3 +142,4 @@ text_goldens()
 write("configs.json", config_golden())
 write("names.json", names_golden())
 vision_goldens()
+open_clip_text_golden()

@@ -1,14 +1,15 @@
 import { OptionError } from '@medalign/similarity';
 import type { BertOptions } from './bert';
 import type { ResNetOptions } from './resnet';
+import type { StateDict } from './state';
 import type { VisionTransformerOptions } from './vision-transformer';
 
 /** A configuration file's content. */
 export type Configuration = Record<string, unknown>;
 
-/** What a configuration describes, in the options of this package. */
+/** What a configuration describes, in the options of this package; of a BERT it only names, those of the arrays. */
 export type Recipe =
-  | { kind: 'bert'; options: BertOptions }
+  | { kind: 'bert'; options: BertOptions | ((state: StateDict) => BertOptions) }
   | { kind: 'resnet'; options: ResNetOptions }
   | { kind: 'vit'; options: VisionTransformerOptions; projectionName?: string };
 

@@ -1,11 +1,12 @@
 import { checkChoice, OptionError } from '@medalign/similarity';
 import { readWeights } from '@medalign/weights';
-import { Bert } from './bert';
+import { Bert, type BertOptions } from './bert';
 import type { Configuration, Recipe } from './configuration';
 import { huggingFaceRecipe, modelTypes } from './huggingface-config';
 import { withoutInitialValues } from './initialise';
 import type { LoadPolicy, LoadReport } from './load-state';
 import { openClipRecipe } from './open-clip-config';
+import { openClipTextRecipe } from './open-clip-text';
 import type { Interpolation } from './position-embedding';
 import { ResNet } from './resnet';
 import type { StateDict } from './state';
@@ -38,9 +39,10 @@ export type PretrainedOptions<K extends keyof Encoders = keyof Encoders> = LoadP
  * An encoder with published weights, as Hugging Face, timm, open_clip and torchvision save them.
  *
  * A folder has `config.json` (Hugging Face's `model_type`, timm's `architecture`) or `open_clip_config.json`, and the
- * weights; a file has them beside it, or is told by `config`. Names are recognised under any prefix; heads and other
- * towers are listed as unused. What the model has no place for is reported; what the checkpoint lacks, or has in another
- * shape, is an error, until `allowMissing` or `ignoreMismatched` says that initial values are wanted there.
+ * weights; a file has them beside it, or is told by `config`. Of open_clip's two towers it reads the image tower, or the
+ * text tower with `expect: 'bert'`. Names are recognised under any prefix; heads and other towers are listed as unused.
+ * What the model has no place for is reported; what the checkpoint lacks, or has in another shape, is an error, until
+ * `allowMissing` or `ignoreMismatched` says that initial values are wanted there.
  *
  * @param path of the folder or the weights file (Node), whatever `readWeights` reads; or `{ weights }`, arrays by name, together with `config`.
  * @param options see PretrainedOptions.
@@ -68,11 +70,12 @@ export async function fromPretrained<K extends keyof Encoders = keyof Encoders>(
   }: PretrainedOptions<K> = {},
 ): Promise<{ model: Encoders[K]; config: Configuration; report: LoadReport; source: string[] }> {
   if (expect !== undefined) checkChoice('expect', expect, ['bert', 'resnet', 'vit']);
-  const { config, recipe, files } = await readConfiguration(path, given);
+  const { config, recipe, files } = await readConfiguration(path, given, expect);
   if (expect !== undefined && recipe.kind !== expect)
     throw new OptionError(`expect: the checkpoint is a ${recipe.kind}, expected a ${expect}`);
   const { state, source } = await readState(path);
-  const build = builder(recipe, state, chosen);
+  const own = new Map([...state].filter(([name]) => name.startsWith(prefix ?? '')));
+  const build = builder(sized(recipe, own, files[0] ?? 'config'), state, chosen);
   const policy = { allowMissing, ignoreMismatched, allowUnexpected, prefix };
   const load = (model: Encoders[keyof Encoders]) => {
     try {
@@ -100,8 +103,16 @@ async function readState(path: string | { weights: StateDict }): Promise<{ state
 }
 
 type Chosen = Pick<PretrainedOptions, 'imageSize' | 'interpolation' | 'dropout' | 'attentionDropout' | 'seed'>;
+type Sized = Exclude<Recipe, { kind: 'bert' }> | { kind: 'bert'; options: BertOptions };
 
-function builder(recipe: Recipe, state: StateDict, chosen: Chosen): () => Encoders[keyof Encoders] {
+/** A configuration that only names its BERT leaves the sizes to the arrays. */
+function sized(recipe: Recipe, state: StateDict, file: string): Sized {
+  if (recipe.kind !== 'bert') return recipe;
+  const { kind, options } = recipe;
+  return { kind, options: typeof options === 'function' ? inFile(file, () => options(state)) : options };
+}
+
+function builder(recipe: Sized, state: StateDict, chosen: Chosen): () => Encoders[keyof Encoders] {
   const { imageSize, interpolation, dropout, attentionDropout = dropout, seed = 0 } = chosen;
   const rates = {
     ...(dropout !== undefined && { dropout }),
@@ -126,8 +137,12 @@ function builder(recipe: Recipe, state: StateDict, chosen: Chosen): () => Encode
 
 type Read = { config: Configuration; recipe: Recipe; files: string[] };
 
-async function readConfiguration(path: string | { weights: StateDict }, given?: Configuration): Promise<Read> {
-  if (given !== undefined) return { config: given, recipe: recipeOf([['config', given]]).recipe, files: [] };
+async function readConfiguration(
+  path: string | { weights: StateDict },
+  given: Configuration | undefined,
+  expect: keyof Encoders | undefined,
+): Promise<Read> {
+  if (given !== undefined) return { config: given, recipe: recipeOf([['config', given]], expect).recipe, files: [] };
   if (typeof path !== 'string')
     throw new OptionError('config: expected the configuration of the weights, got undefined');
   const { readFile, stat } = await import('node:fs/promises');
@@ -147,7 +162,7 @@ async function readConfiguration(path: string | { weights: StateDict }, given?: 
       `${folder}: expected a config.json or an open_clip_config.json, found none. Fix: the folder as it was published, or the config option ({ architecture: 'resnet50' })`,
     );
   }
-  const { file, config, recipe } = recipeOf(found);
+  const { file, config, recipe } = recipeOf(found, expect);
   return { config, recipe, files: [file] };
 }
 
@@ -161,19 +176,30 @@ function parse(file: string, text: string): Configuration {
   throw new OptionError(`${file}: expected an object, got ${text.slice(0, 40)}`);
 }
 
-/** The first of the files whose architecture is known. */
-function recipeOf(files: [string, Configuration][]): { file: string; config: Configuration; recipe: Recipe } {
-  for (const [file, config] of files) {
-    try {
-      const recipe = timmRecipe(config) ?? huggingFaceRecipe(config) ?? openClipRecipe(config);
-      if (recipe) return { file, config, recipe };
-    } catch (error) {
-      throw new OptionError(`${file}: ${(error as Error).message}`, { cause: error });
-    }
+type Known = { file: string; config: Configuration; recipe: Recipe };
+
+function inFile<T>(file: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    throw new OptionError(`${file}: ${error.message}`, { cause: error });
   }
+}
+
+/** The first of the files whose architecture is the wanted kind, else the first whose architecture is known. */
+function recipeOf(files: [string, Configuration][], expect: keyof Encoders | undefined): Known {
+  const openClip = expect === 'bert' ? openClipTextRecipe : openClipRecipe;
+  let other: Known | undefined;
+  for (const [file, config] of files) {
+    const recipe = inFile(file, () => timmRecipe(config) ?? huggingFaceRecipe(config) ?? openClip(config));
+    if (recipe && (expect === undefined || recipe.kind === expect)) return { file, config, recipe };
+    if (recipe) other ??= { file, config, recipe };
+  }
+  if (other) return other;
   const [file, config] = files[0]!;
   const named = config.model_type ?? config.architecture ?? (config.architectures as unknown[] | undefined)?.[0];
   throw new OptionError(
-    `${file}: expected an architecture that is known, got ${named === undefined ? 'no model_type and no architecture' : `'${named}'`}. Known: Hugging Face's model_type ${modelTypes.join(', ')}; timm's ${timmNames}; the vision transformers of open_clip_config.json`,
+    `${file}: expected an architecture that is known, got ${named === undefined ? 'no model_type and no architecture' : `'${named}'`}. Known: Hugging Face's model_type ${modelTypes.join(', ')}; timm's ${timmNames}; the vision transformers of open_clip_config.json, and with expect: 'bert' its BERTs`,
   );
 }
