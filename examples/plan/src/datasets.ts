@@ -2,6 +2,7 @@ import {
   chexpert,
   covid19Radiography,
   covidChestxray,
+  DataError,
   type Dataset,
   type FiveBy200Manifest,
   fiveBy200,
@@ -29,6 +30,9 @@ export const dataKinds = [
 ] as const;
 export type DataKind = (typeof dataKinds)[number];
 
+/** Whether its images are drawn, the same number of each class. */
+export const isFiveBy200 = (kind: DataKind) => /5x200$/.test(kind);
+
 export interface ReadOptions {
   /** Folder of MIMIC-CXR-JPG that MS-CXR's boxes lie on. */
   images?: string | undefined;
@@ -43,6 +47,8 @@ export interface ReadOptions {
   /** Images of each class (5×200), and the seed they are drawn with. */
   perClass?: number | undefined;
   seed?: number;
+  /** Ids of images whose patients are left out, 5×200 before it is drawn: those that a model was trained on. */
+  leaveOut?: readonly string[];
   /** What to generate. */
   phantom?: { seed: number; patients: number; size: number };
 }
@@ -60,7 +66,8 @@ export async function readDataset(
   path: string | undefined,
   options: ReadOptions = {},
 ): Promise<Dataset> {
-  const { images, reports, text, exclude, labels = false, perClass, seed = 0, phantom } = options;
+  const { images, reports, text, exclude, labels = false, perClass, seed = 0, leaveOut = [], phantom } = options;
+  const strangers = (dataset: Dataset) => withoutPatients(dataset, leaveOut);
   if (kind === 'phantom') return generate(phantom ?? { seed: 0, patients: 800, size: 64 });
   if (!path) throw new ConfigError(`data.path: ${kind} is read from disk, and no folder was given. Fix: --data <path>`);
   const mimic = {
@@ -71,25 +78,25 @@ export async function readDataset(
   };
   switch (kind) {
     case 'covid-chestxray':
-      return covidChestxray(path);
+      return strangers(await covidChestxray(path));
     case 'pairs':
-      return pairsDataset(path);
+      return strangers(await pairsDataset(path));
     case 'mimic-cxr-jpg':
-      return mimicCxrJpg(path, mimic);
+      return strangers(await mimicCxrJpg(path, mimic));
     case 'ms-cxr':
       if (!images)
         throw new ConfigError(
           'ms-cxr: boxes without images: they lie on MIMIC-CXR-JPG, and its folder was not given. Fix: --images <folder that holds files/>',
         );
-      return msCxr(path, { images });
+      return strangers(await msCxr(path, { images }));
     case 'mimic-5x200':
-      return drawn(kind, await mimicCxrJpg(path, { ...mimic, labels: 'chexpert' }), { perClass, seed });
+      return drawn(kind, strangers(await mimicCxrJpg(path, { ...mimic, labels: 'chexpert' })), { perClass, seed });
     case 'chexpert-5x200':
-      return drawn(kind, await chexpert(path, { frontalOnly: true }), { perClass, seed });
+      return drawn(kind, strangers(await chexpert(path, { frontalOnly: true })), { perClass, seed });
     case 'rsna-pneumonia':
-      return rsnaPneumonia(path, { split: 'gloria' });
+      return strangers(await rsnaPneumonia(path, { split: 'gloria' }));
     case 'covid19-radiography':
-      return covid19Radiography(path);
+      return strangers(await covid19Radiography(path));
   }
 }
 
@@ -101,14 +108,35 @@ function generate({ seed, patients, size }: { seed: number; patients: number; si
   return phantomChest({ seed, patients, size, onPatient });
 }
 
+/** Patients of whom the data set has one of these images, and whoever else is the same person. */
+export function trainingPatients({ samples, together = [] }: Dataset, ids: readonly string[]): Set<string> {
+  const known = new Set(ids);
+  const patients = new Set(samples.filter(({ id }) => known.has(id)).map(({ patientId }) => patientId));
+  for (const list of together) {
+    if (list.some((id) => patients.has(id))) for (const id of list) patients.add(id);
+  }
+  return patients;
+}
+
+const trained = 'patient that the model was trained on';
+
+function withoutPatients(dataset: Dataset, ids: readonly string[]): Dataset {
+  const patients = trainingPatients(dataset, ids);
+  if (patients.size === 0) return dataset;
+  const { rows, kept, dropped } = dataset.counts;
+  const samples = dataset.samples.filter(({ patientId }) => !patients.has(patientId));
+  const counts = { rows, kept: samples.length, dropped: { ...dropped, [trained]: kept - samples.length } };
+  return { ...dataset, samples, counts };
+}
+
 /** The images of a 5×200 draw as a data set of their own, with what was drawn in its options. */
 function drawn(
   name: DataKind,
   dataset: Dataset,
   { perClass, seed }: { perClass: number | undefined; seed: number },
 ): Dataset {
-  const { samples, manifest } = fiveBy200(dataset, { ...(perClass && { perClass }), seed });
   const { kept, rows, dropped } = dataset.counts;
+  const { samples, manifest } = inCommand(dataset, () => fiveBy200(dataset, { ...(perClass && { perClass }), seed }));
   return {
     ...dataset,
     name,
@@ -117,6 +145,20 @@ function drawn(
     notes: [...dataset.notes, describeDraw(manifest)],
     options: { ...dataset.options, draw: { ...manifest.options, sha256: manifest.sha256 } },
   };
+}
+
+/** What is too little for a draw may be more with other options of the command. */
+function inCommand<T>({ counts }: Dataset, draw: () => T): T {
+  try {
+    return draw();
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    const left = counts.dropped[trained];
+    const also = left
+      ? `, or --allow-training-patients (${left} images of patients that the model was trained on were left out)`
+      : '';
+    throw new DataError(`${error.message}. Here: --per-class${also}`, { cause: error });
+  }
 }
 
 const describeDraw = ({ options, sha256, classes }: FiveBy200Manifest) =>

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { dataKinds } from './datasets';
 import type { EvaluationOptions, TaskName } from './evaluation';
 import { parts } from './evaluation-data';
+import { type GallerySet, galleryKinds, galleryTexts } from './gallery';
 import { mapKinds } from './maps';
 
 /** The tasks, and which table of the paper each has the form of. */
@@ -11,6 +12,18 @@ const taskNames: Record<TaskName, string> = {
   retrieval: 'Table III',
   detection: 'Table IV',
   classification: 'Table V',
+};
+
+/** Options that mean something to some tasks only. */
+const ofTasks: Record<string, TaskName[]> = {
+  map: ['grounding', 'detection', 'classification'],
+  prompts: ['retrieval', 'classification'],
+  gallery: ['retrieval'],
+  'gallery-data': ['retrieval'],
+  'gallery-kind': ['retrieval'],
+  category: ['detection'],
+  phrase: ['detection'],
+  'train-images': ['detection', 'classification'],
 };
 
 /** Adds `evaluate` to the command line. */
@@ -29,10 +42,12 @@ export function addEvaluateCommand(program: Command, chosen: (options: Evaluatio
     .option('--map <kind>', `${mapKinds.join(', ')} (default: all three)`)
     .option('--prompts <file>', 'YAML or JSON with templates and the prompts of each class')
     .option('--per-class <n>', 'images of each class: of a 5×200 draw, of a retrieval gallery')
-    .option('--gallery <kind>', 'retrieval: reports or prompts (default: reports where there are any)')
+    .option('--gallery <texts>', `retrieval: ${galleryTexts.join(', ')} (default: reports where there are any)`)
+    .option('--gallery-data <path>', 'retrieval: another data set, whose texts images are to find')
+    .option('--gallery-kind <name>', `which one it is: ${galleryKinds.join(', ')} (default: ${galleryKinds[0]})`)
     .option('--category <name>', 'detection: the finding to detect (default: the most common one)')
     .option('--phrase <text>', 'detection: the phrase that stands for it')
-    .option('--train-images <n>', 'images that a head is trained on, at most', '1000')
+    .option('--train-images <n>', 'images that a head is trained on, at most (default: 1000)')
     .option('--allow-training-patients', 'read images of patients that the model was trained on; the tables say so')
     .option('--set <a.b=value...>', "override a setting of the checkpoint's configuration")
     .option('--out <folder>', 'where tables and pictures go (default: runs/plan-<task>-<time>)')
@@ -44,9 +59,15 @@ export function addEvaluateCommand(program: Command, chosen: (options: Evaluatio
       '\nExit codes: 0 fine, 1 internal, 2 usage, configuration or images of training patients, 3 data or checkpoint, 4 engine, 130/143 signals.',
     )
     .action((options) => {
-      const { task, checkpoint, kind, data, split, map, gallery, allowTrainingPatients, set, ...rest } = options;
+      const { checkpoint, kind, data, split, map, allowTrainingPatients, set, ...rest } = options;
+      const task = oneOf('--task', options.task, Object.keys(taskNames) as TaskName[])!;
+      for (const [option, tasks] of Object.entries(ofTasks)) {
+        const given = options[option.replace(/-./g, (dash) => dash[1]!.toUpperCase())] !== undefined;
+        if (given && !tasks.includes(task))
+          throw new ConfigError(`--${option}: belongs to --task ${tasks.join(', ')}, got --task ${task}`);
+      }
       chosen({
-        task: oneOf('--task', task, Object.keys(taskNames) as TaskName[])!,
+        task,
         checkpoint,
         kind: oneOf('--kind', kind, dataKinds),
         path: data,
@@ -64,12 +85,23 @@ export function addEvaluateCommand(program: Command, chosen: (options: Evaluatio
         options: {
           prompts: rest.prompts,
           perClass: whole('--per-class', rest.perClass),
-          gallery: oneOf('--gallery', gallery, ['reports', 'prompts'] as const),
+          gallery: oneOf('--gallery', rest.gallery, galleryTexts),
+          galleryFrom: galleryFrom(rest),
           category: rest.category,
           phrase: rest.phrase,
         },
       });
     });
+}
+
+function galleryFrom(options: Record<string, string | undefined>): GallerySet | undefined {
+  const { gallery, galleryData: path, galleryKind, reports } = options;
+  const kind = oneOf('--gallery-kind', galleryKind, galleryKinds) ?? galleryKinds[0];
+  if (path === undefined && galleryKind !== undefined)
+    throw new ConfigError('--gallery-kind: expected the folder or file of the texts too. Fix: --gallery-data <path>');
+  if (path !== undefined && gallery === 'prompts')
+    throw new ConfigError('--gallery prompts: prompts are of no data set. Fix: leave out --gallery-data');
+  return path === undefined ? undefined : { kind, path, reports };
 }
 
 function oneOf<T extends string>(option: string, value: string | undefined, allowed: readonly T[]): T | undefined {

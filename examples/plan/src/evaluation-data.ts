@@ -10,7 +10,7 @@ import {
 } from '@medalign/datasets';
 import { ConfigError } from '@medalign/trainer';
 import type { Config } from './config';
-import { type DataKind, type ReadOptions, readDataset } from './datasets';
+import { type DataKind, isFiveBy200, type ReadOptions, readDataset, trainingPatients } from './datasets';
 
 /** Which images a model is read on. */
 export const parts = ['test', 'validation', 'all'] as const;
@@ -28,6 +28,9 @@ export interface EvaluationData {
   own: boolean;
   /** Images that the model was trained on, or of patients that it was trained on. */
   leaked: { images: number; patients: number };
+  /** Ids of the images that it was trained on, as far as they are known; may their patients be read? */
+  trainingIds: readonly string[];
+  allowTrained: boolean;
   notes: string[];
 }
 
@@ -51,11 +54,17 @@ export async function evaluationData(
   { trained, manifest }: { trained: Config['data']; manifest: SplitManifest | undefined },
   { kind = config.data.kind, path, part, read, allowTrained = false }: Wanted,
 ): Promise<EvaluationData> {
-  const { seed, patients, size, fractions } = config.data;
+  const { seed, patients, size, fractions, text } = config.data;
   // Another seed of the phantom gives other patients under the same names.
   const same = kind === trained.kind && (kind !== 'phantom' || seed === trained.seed);
   const folder = path ?? (kind === config.data.kind ? config.data.path : undefined);
-  const dataset = await readDataset(kind, folder, { ...read, phantom: { seed, patients, size } });
+  const trainingIds = kind === 'phantom' && !same ? [] : (manifest?.parts.train.ids ?? []);
+  // What is drawn is drawn from strangers; elsewhere the parts are fixed, and a training patient in them is an error.
+  const strangers = isFiveBy200(kind) && !same && !allowTrained ? { leaveOut: trainingIds } : {};
+  const { images = config.data.images, reports = config.data.reports } = read;
+  const exclude = same ? config.data.exclude : undefined;
+  const options = { ...read, ...strangers, images, reports, text, exclude, phantom: { seed, patients, size } };
+  const dataset = await readDataset(kind, folder, options);
   const withText = { ...dataset, samples: dataset.samples.filter(({ text }) => text.trim() !== '') };
 
   // ── The split: the one it was trained with, the publisher's, or one by patient ──────────────────────────────────
@@ -64,7 +73,7 @@ export async function evaluationData(
   const whole = own ? withText : dataset;
   const split =
     trainedWith ??
-    (part === 'all' && !own ? undefined : splitOf(whole, { fractions, seed, given: !/5x200$/.test(kind) }));
+    (part === 'all' && !own ? undefined : splitOf(whole, { fractions, seed, given: !isFiveBy200(kind) }));
   const samples = part === 'all' ? whole.samples : split![part];
   if (samples.length === 0) {
     throw new DataError(`${dataset.name}: its ${part} part has no image. Fix: --split all, or data.fractions`);
@@ -72,7 +81,9 @@ export async function evaluationData(
 
   const notes: string[] = [];
   if (!manifest) notes.push('There is no split.json beside the checkpoint: what it was trained on is not known.');
-  const leaked = ofTrainingPatients(samples, dataset, kind === 'phantom' && !same ? [] : manifest?.parts.train.ids);
+  const known = trainingPatients(dataset, trainingIds);
+  const seen = samples.flatMap(({ patientId }) => (known.has(patientId) ? [patientId] : []));
+  const leaked = { images: seen.length, patients: new Set(seen).size };
   if (leaked.images > 0) {
     const what = `${leaked.images} of ${samples.length} images are of ${leaked.patients} patients that the model was trained on`;
     if (!allowTrained) {
@@ -84,7 +95,7 @@ export async function evaluationData(
   }
   if (own && part === 'validation')
     notes.push('Validation patients: training looked at them to set its learning rate.');
-  return { kind, dataset, samples, part, split, own, leaked, notes };
+  return { kind, dataset, samples, part, split, own, leaked, trainingIds, allowTrained, notes };
 }
 
 /** The split of the training run; undefined if another copy of the data set was asked for and it does not fit. */
@@ -93,7 +104,10 @@ function ownSplit(dataset: Dataset, manifest: SplitManifest, elsewhere: boolean)
     if (manifest.dataset !== dataset.name) {
       throw new DataError(`${dataset.name}: the checkpoint was trained on ${manifest.dataset}`);
     }
-    return applyManifest(dataset, manifest);
+    // Labels may have been of no use then. They change neither texts nor which images there are.
+    const { labels, ...rest } = dataset.options ?? {};
+    const options = manifest.options.reader && !('labels' in manifest.options.reader) ? rest : dataset.options;
+    return applyManifest({ ...dataset, ...(options && { options }) }, manifest);
   } catch (error) {
     if (elsewhere || dataset.name === 'phantom-chest') return undefined;
     throw error;
@@ -114,15 +128,4 @@ export function splitOf(
     );
   }
   return splitByPatient(dataset, options);
-}
-
-/** Samples of patients that have one of these samples. */
-function ofTrainingPatients(samples: readonly Sample[], dataset: Dataset, trainingIds: readonly string[] = []) {
-  const ids = new Set(trainingIds);
-  const patients = new Set(dataset.samples.filter(({ id }) => ids.has(id)).map(({ patientId }) => patientId));
-  for (const list of dataset.together ?? []) {
-    if (list.some((id) => patients.has(id))) for (const id of list) patients.add(id);
-  }
-  const leaked = samples.filter(({ patientId }) => patients.has(patientId));
-  return { images: leaked.length, patients: new Set(leaked.map(({ patientId }) => patientId)).size };
 }

@@ -9,6 +9,7 @@ import { loadModel } from './checkpoint';
 import { readDataset } from './datasets';
 import { evaluationData } from './evaluation-data';
 import { resultText } from './result';
+import { mimicOfFiveClasses } from './testing/mimic-five';
 import { cell, evaluateTiny, temporaryFolder, trainTiny } from './testing/trained';
 import { aurocTwin, mean } from './testing/twins';
 
@@ -138,6 +139,22 @@ describe('what is read', () => {
     const all = { kind: 'mimic-cxr-jpg', path, part: 'all', read: {} } as const;
     // 02aa804e is one of two images of subject 10000032.
     await expect(evaluationData(loaded.config, known, all)).rejects.toThrow(/2 of 6 images are of 1 patients/);
+  });
+
+  it('is read as the training read it, with labels where a task needs them', async () => {
+    const [path, trained] = [join(folder.path, 'five'), join(folder.path, 'run-mimic')];
+    await mimicOfFiveClasses(path);
+    const sets = ['data.kind=mimic-cxr-jpg', `data.path=${path}`, 'data.text=findings', 'image.resize=36'];
+    const { split } = await trainTiny(trained, sets);
+    const found = await evaluateTiny(trained, { task: 'retrieval' });
+    const images = (found.details.recall as { images: string[] }).images;
+    expect(images).toEqual(split.test.map(({ id }) => id));
+    expect(found.printed.stderr).not.toContain('WARNING');
+    const { details } = await evaluateTiny(trained, { task: 'classification' });
+    expect((details.images as { id: string }[]).map(({ id }) => id)).toEqual(images);
+    // Other texts are another data set: nobody should compare the two by accident.
+    const other = evaluateTiny(trained, { task: 'retrieval', sets: ['data.text=impression'] });
+    await expect(other).rejects.toThrow(/text/);
   });
 
   it('says when it cannot know', async () => {

@@ -12,6 +12,8 @@ export interface PromptClass {
   value: 0 | 1;
   /** What goes into the templates. */
   prompts: readonly string[];
+  /** Beginnings of words that name it in a report; by default the prompts. */
+  mentions?: readonly string[];
 }
 
 /** The classes of an evaluation. */
@@ -23,7 +25,30 @@ export interface PromptSet {
   classes: Readonly<Record<string, PromptClass>>;
 }
 
-const present = (label: string, ...prompts: string[]): PromptClass => ({ label, value: 1, prompts });
+/** What reports call the findings of CheXpert and of the phantom. */
+const mentions: Record<string, readonly string[]> = {
+  Atelectasis: ['atelecta'],
+  Cardiomegaly: [
+    'cardiomegal',
+    'heart',
+    'cardiac silhouette',
+    'cardiac contour',
+    'cardiac enlargement',
+    'cardiac size',
+  ],
+  Consolidation: ['consolidat'],
+  Edema: ['edema', 'vascular congestion'],
+  'Lung Opacity': ['opacit'],
+  'Pleural Effusion': ['effusion', 'pleural fluid'],
+  Pneumonia: ['pneumoni'],
+  Pneumothorax: ['pneumothora'],
+};
+const present = (label: string, ...prompts: string[]): PromptClass => ({
+  label,
+  value: 1,
+  prompts,
+  ...(mentions[label] && { mentions: mentions[label] }),
+});
 const absent = (label: string, ...prompts: string[]): PromptClass => ({ label, value: 0, prompts });
 
 const findings: Record<(typeof fiveClasses)[number], PromptClass> = {
@@ -86,6 +111,7 @@ const fileSchema = z.strictObject({
           label: z.string().optional(),
           not: z.string().optional(),
           prompts: z.array(z.string().min(1)).min(1),
+          mentions: z.array(z.string().min(1)).min(1).optional(),
         })
         .refine(({ label, not }) => label === undefined || not === undefined, {
           message: 'expected `label` or `not`, got both',
@@ -124,9 +150,9 @@ function fromFile(file: string): PromptSet {
   return {
     ...rest,
     classes: Object.fromEntries(
-      Object.entries(classes).map(([name, { label, not, prompts }]) => [
+      Object.entries(classes).map(([name, { label, not, ...texts }]) => [
         name,
-        { label: not ?? label ?? name, value: not === undefined ? 1 : 0, prompts },
+        { label: not ?? label ?? name, value: not === undefined ? 1 : 0, ...texts },
       ]),
     ),
   };

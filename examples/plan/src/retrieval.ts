@@ -1,16 +1,11 @@
-import { randomStream, type Sample } from '@medalign/datasets';
-import { type Matrix, precisionAtK, promptEnsemble, recallAtK } from '@medalign/eval-metrics';
+import { DataError, randomStream, type Sample } from '@medalign/datasets';
+import { type Matrix, precisionAtK, recallAtK } from '@medalign/eval-metrics';
+import { isFiveBy200 } from './datasets';
 import { cosines, imageFeatures, textVectors } from './features';
+import { galleryOf, type Queries } from './gallery';
 import { onlyClass, type PromptSet, promptSet } from './prompts';
 import type { ResultTable, TaskResult } from './result';
 import { cannotServe, setting, type Task } from './task';
-
-/** The texts that images are to find, each of a class. */
-interface Gallery {
-  kind: 'reports' | 'prompts';
-  texts: string[];
-  classes: number[];
-}
 
 const precisionKs = [1, 2, 5, 10] as const;
 const recallKs = [1, 5, 10] as const;
@@ -20,21 +15,24 @@ export async function retrieval(task: Task): Promise<TaskResult> {
   const { data } = task;
   const set = promptSet(data.kind, data.dataset, task.options.prompts);
   const drawn = balanced(task, set);
+  const { gallery, galleryFrom } = task.options;
   const reports = data.samples.filter(({ text }) => text.trim() !== '');
-  if (!drawn && reports.length < 2) {
+  if (!drawn && (reports.length < 2 || gallery || galleryFrom)) {
+    const lacks = 'has not two classes with images of one class only, which a gallery is searched for';
     throw cannotServe(
       'retrieval',
       data,
-      'has neither two classes with images of one class only, nor reports',
-      'phantom, mimic-5x200, chexpert-5x200 (prompts), covid-chestxray, covid19-radiography (prompts), mimic-cxr-jpg, pairs',
+      reports.length < 2 ? `${lacks}, nor reports` : lacks,
+      'phantom, mimic-5x200, chexpert-5x200 (prompts, or --gallery-data), covid-chestxray, covid19-radiography (prompts), mimic-cxr-jpg, pairs',
     );
   }
   const tables: ResultTable[] = [];
   const details: Record<string, unknown> = {};
   const notes: string[] = [];
   if (drawn) {
-    const { table, ...rest } = await precision(task, set, drawn);
+    const { table, notes: found, ...rest } = await precision(task, set, drawn);
     tables.push(table);
+    notes.push(...drawn.notes, ...found);
     details.precision = rest;
   } else {
     notes.push('No two classes have images that are of one class only: no Precision@K.');
@@ -48,54 +46,59 @@ export async function retrieval(task: Task): Promise<TaskResult> {
 }
 
 /** The same number of images of every class, drawn with a seed; undefined without two classes. */
-function balanced({ data, options, seed }: Task, set: PromptSet): { samples: Sample[]; classes: number[] } | undefined {
-  const of = Object.keys(set.classes).map((_, c) =>
-    data.samples.filter((sample) => onlyClass(sample, set, data.kind) === c),
-  );
-  const least = options.perClass ?? Math.min(...of.map(({ length }) => length).filter((length) => length > 0));
-  const enough = of.flatMap((own, c) => (own.length >= least && own.length > 0 ? [c] : []));
-  if (enough.length < 2) return undefined;
-  const samples: Sample[] = [];
-  const classes: number[] = [];
-  for (const c of enough) {
-    const byId = [...of[c]!].sort((a, b) => (a.id < b.id ? -1 : 1));
-    const chosen = randomStream(seed, 'retrieval', c).shuffle(byId).slice(0, least);
-    samples.push(...chosen);
-    classes.push(...chosen.map(() => c));
+function balanced({ data, options, seed }: Task, set: PromptSet): (Queries & { notes: string[] }) | undefined {
+  const names = Object.keys(set.classes);
+  const of = names.map((_, c) => data.samples.filter((sample) => onlyClass(sample, set, data.kind) === c));
+  const filled = of.flatMap((own, c) => (own.length > 0 ? [c] : []));
+  if (filled.length < 2) return undefined;
+  const fewest = Math.min(...filled.map((c) => of[c]!.length));
+  // A 5×200 set is drawn with this number already, and a part of it has fewer.
+  const perClass = isFiveBy200(data.kind) ? fewest : (options.perClass ?? fewest);
+  if (perClass > fewest) {
+    const counts = filled.map((c) => `${names[c]} ${of[c]!.length}`).join(', ');
+    throw new DataError(
+      `--per-class ${perClass}: ${data.dataset.name} has fewer images of one class alone: ${counts}. Fix: --per-class ${fewest}, or leave it out`,
+    );
   }
-  return { samples, classes };
+  const chosen = filled.map((c) => {
+    const byId = [...of[c]!].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return randomStream(seed, 'retrieval', c).shuffle(byId).slice(0, perClass);
+  });
+  const empty = names.filter((_, c) => of[c]!.length === 0);
+  return {
+    samples: chosen.flat(),
+    classes: chosen.flatMap((own, i) => own.map(() => filled[i]!)),
+    notes: empty.length ? [`No image is of ${empty.join(', ')} alone: ${filled.length} classes are told apart.`] : [],
+  };
 }
 
-async function precision(task: Task, set: PromptSet, { samples, classes }: { samples: Sample[]; classes: number[] }) {
-  const { data, seed } = task;
+async function precision(task: Task, set: PromptSet, queries: Queries) {
+  const { seed } = task;
   const names = Object.keys(set.classes);
-  const features = await imageFeatures(task, samples, 'retrieval');
-  const classOf = new Map(samples.map((sample, i) => [sample, classes[i]!]));
+  const gallery = await galleryOf(task, set, queries);
+  const features = await imageFeatures(task, queries.samples, 'retrieval');
+  const classOf = new Map(queries.samples.map((sample, i) => [sample, queries.classes[i]!]));
   const queryClasses = features.samples.map((sample) => classOf.get(sample)!);
-  const gallery = galleryOf(task, set, features.samples, queryClasses);
-  const scores = cosines(features.global, await textVectors(task, gallery.texts));
-
-  const size = gallery.texts.length;
-  const at = precisionKs.map((k) =>
-    k <= size ? precisionAtK(scores, { k, queryClasses, galleryClasses: gallery.classes }) : null,
+  const galleryClasses = gallery.candidates.map((one) => one.class);
+  const scores = cosines(
+    features.global,
+    await textVectors(
+      task,
+      gallery.candidates.map(({ text }) => text),
+    ),
   );
+
+  const size = galleryClasses.length;
+  const at = precisionKs.map((k) => (k <= size ? precisionAtK(scores, { k, queryClasses, galleryClasses }) : null));
   // A class with fewer than K texts cannot fill the K places.
-  const best = precisionKs.map((k) => (k <= size ? ceiling(k, queryClasses, gallery.classes) : null));
+  const best = precisionKs.map((k) => (k <= size ? ceiling(k, queryClasses, galleryClasses) : null));
   const present = [...new Set(queryClasses)].sort((a, b) => a - b);
-  const counts = present.map((c) => {
-    const count = (list: readonly number[]) => list.filter((own) => own === c).length;
-    return `${names[c]} ${count(queryClasses)}${gallery.kind === 'prompts' ? ` (${count(gallery.classes)} prompts)` : ''}`;
-  });
-  const distinct = new Set(gallery.texts).size;
-  const what =
-    gallery.kind === 'reports'
-      ? `the ${size} reports of the same images, ${distinct} of them different; an image's own report is among them`
-      : `${size} prompts of the classes (${data.samples.some(({ text }) => text) ? '--gallery prompts' : 'the set has no reports'})`;
+  const counts = present.map((c) => `${names[c]} ${queryClasses.filter((own) => own === c).length}`);
   const table: ResultTable = {
-    title: 'Image → text retrieval, Precision@K in % (form of Table III)',
+    title: `Image → text retrieval, Precision@K over ${gallery.texts} in % (form of Table III)`,
     caption:
       `On ${setting(task)}, of which ${features.samples.length} are queries, as many of each class, drawn with seed ${seed} from ` +
-      `images of one class only: ${counts.join(', ')}. Gallery: ${what}. Share of the K nearest by cosine of the global vectors that have ` +
+      `images of one class only: ${counts.join(', ')}. Gallery: ${gallery.what}. Share of the K nearest by cosine of the global vectors that have ` +
       "the image's class, mean over queries, ties to the lower index. Random: the class's share of the gallery. –: K is larger than the gallery.",
     columns: ['', ...precisionKs.map((k) => `Prec@${k}`)],
     rows: [
@@ -105,25 +108,14 @@ async function precision(task: Task, set: PromptSet, { samples, classes }: { sam
     ],
     percent: true,
   };
-  const queries = features.samples.map(({ id }, i) => ({ id, class: names[queryClasses[i]!] }));
-  const texts = gallery.texts.map((text, i) => ({ text, class: names[gallery.classes[i]!] }));
-  return { table, queries, gallery: { kind: gallery.kind, texts } };
-}
-
-function galleryOf({ options }: Task, set: PromptSet, samples: readonly Sample[], classes: number[]): Gallery {
-  const spoken = samples.every(({ text }) => text.trim() !== '');
-  if (options.gallery === 'reports' || (options.gallery === undefined && spoken)) {
-    const texts = samples.flatMap(({ text }, i) => (text.trim() === '' ? [] : [{ text, c: classes[i]! }]));
-    if (texts.length)
-      return { kind: 'reports', texts: texts.map(({ text }) => text), classes: texts.map(({ c }) => c) };
-  }
-  const present = [...new Set(classes)].sort((a, b) => a - b);
-  const names = Object.keys(set.classes);
-  const prompts = promptEnsemble(
-    Object.fromEntries(present.map((c) => [names[c]!, set.classes[names[c]!]!.prompts])),
-    set,
-  );
-  return { kind: 'prompts', texts: prompts.texts, classes: prompts.promptClasses.map((i) => present[i]!) };
+  const queryIds = features.samples.map(({ id }, i) => ({ id, class: names[queryClasses[i]!] }));
+  const texts = gallery.candidates.map(({ text, class: c }) => ({ text, class: names[c] }));
+  return {
+    table,
+    notes: gallery.notes,
+    queries: queryIds,
+    gallery: { kind: gallery.texts, source: gallery.source, texts },
+  };
 }
 
 const ceiling = (k: number, queries: readonly number[], gallery: readonly number[]) =>

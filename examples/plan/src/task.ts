@@ -2,6 +2,7 @@ import { DataError, type Sample } from '@medalign/datasets';
 import type { Alignment } from './config';
 import type { EvaluationData } from './evaluation-data';
 import type { Reader } from './features';
+import type { GallerySet, GalleryTexts } from './gallery';
 import type { MapKind } from './maps';
 
 /** What every evaluation is given. */
@@ -21,7 +22,9 @@ export interface Task extends Reader {
     /** Images of each class in a retrieval gallery. */
     perClass?: number | undefined;
     /** What images are to find. */
-    gallery?: 'reports' | 'prompts' | undefined;
+    gallery?: GalleryTexts | undefined;
+    /** Another data set that the texts of the gallery are from. */
+    galleryFrom?: GallerySet | undefined;
     /** Finding to detect, and the phrase that stands for it. */
     category?: string | undefined;
     phrase?: string | undefined;
