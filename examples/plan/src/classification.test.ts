@@ -1,13 +1,25 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
 import { phantomCategories, type Sample } from '@medalign/datasets';
 import { miniatureCovid19Radiography } from '@medalign/testing/miniatures';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { casesOf } from './cases';
 import type { PlanData } from './data';
 import { readDataset } from './datasets';
 import type { ResultTable } from './result';
 import { cell, evaluateTiny, temporaryFolder, trainTiny } from './testing/trained';
-import { aurocTwin, cosine, deviation, interval, mean, type OpenModel, openModel } from './testing/twins';
+import {
+  aurocTwin,
+  cosine,
+  deviation,
+  gridMap,
+  interval,
+  mean,
+  type OpenModel,
+  onOriginal,
+  openModel,
+} from './testing/twins';
 
 interface Scored {
   id: string;
@@ -15,8 +27,8 @@ interface Scored {
   labels: number[];
 }
 
-/** Mean unit vector of a class's prompts against the image, as the method says. */
-async function zeroShotTwin(open: OpenModel, samples: readonly Sample[], prompts: { text: string; class: string }[]) {
+/** Mean unit vector of each class's prompts. */
+async function centresTwin(open: OpenModel, prompts: { text: string; class: string }[]) {
   const classes = [...new Set(prompts.map((prompt) => prompt.class))];
   const centres: number[][] = [];
   for (const name of classes) {
@@ -27,6 +39,12 @@ async function zeroShotTwin(open: OpenModel, samples: readonly Sample[], prompts
     }
     centres.push(units[0]!.map((_, k) => mean(units.map((unit) => unit[k]!))));
   }
+  return centres;
+}
+
+/** Mean unit vector of a class's prompts against the image, as the method says. */
+async function zeroShotTwin(open: OpenModel, samples: readonly Sample[], prompts: { text: string; class: string }[]) {
+  const centres = await centresTwin(open, prompts);
   const scores: number[][] = [];
   for (const sample of samples) {
     const { global } = await open.image(sample);
@@ -139,12 +157,16 @@ function compare(
   });
   const counts = classes.map((_, c) => single.filter((r) => truth(r) === c).length);
   if (single.length) expect(cell(main!, /^always /, 'accuracy')).toBeCloseTo(Math.max(...counts) / single.length, 9);
+  const seen = counts.filter((count) => count > 0).length;
+  if (single.length) expect(cell(main!, /^always /, 'balanced')).toBeCloseTo(1 / seen, 9);
   expect(cell(main!, /^always /, 'macro AUROC')).toBe(0.5);
+  if (single.length)
+    expect(String(main!.rows.at(-1)![0])).toBe(`always ${classes[counts.indexOf(Math.max(...counts))]}`);
 }
 
 type Details = {
   prompts: { text: string; class: string }[];
-  images: { id: string; zeroShot: number[]; linearHead?: number[] }[];
+  images: { id: string; labels: number[]; zeroShot: number[]; linearHead?: number[] }[];
   linearHead?: { trainedOn: string[]; labels: number };
 };
 
@@ -232,6 +254,80 @@ describe('--task classification', () => {
       ),
       classes,
     );
+  });
+
+  it('shows what spoke for the predicted and for the true class, of images that it got right and wrong', async () => {
+    const path = join(folder.path, 'covid19');
+    await miniatureCovid19Radiography(path);
+    const { samples } = await readDataset('covid19-radiography', path);
+    const out = join(folder.path, 'drawn');
+    const sets = ['evaluate.pictures=3'];
+    const options = { task: 'classification', kind: 'covid19-radiography', path, part: 'all', sets, out } as const;
+    const { details, pictures } = await evaluateTiny(run, options);
+    const { prompts, images } = details as Details;
+    const open = await openModel(run);
+    const centres = await centresTwin(open, prompts);
+    const classes = ['COVID', 'Normal'];
+    const cases = images.map(({ id, zeroShot, labels }) => {
+      const [truth, predicted] = [labels.indexOf(1), zeroShot[1]! > zeroShot[0]! ? 1 : 0];
+      return { id, truth, predicted, right: truth === predicted, zeroShot };
+    });
+    const [right, wrong] = [true, false].map((kind) => cases.filter((one) => one.right === kind));
+    const wanted = [...right!.slice(0, Math.max(2, 3 - wrong!.length)), ...wrong!].slice(0, 3);
+    expect(pictures!.map(({ title }) => title)).toEqual(
+      wanted.map(({ id, right: ok }) => `Image ${id}, ${ok ? 'right' : 'wrong'}`),
+    );
+    for (const [i, { id, truth, predicted, right: ok, zeroShot }] of wanted.entries()) {
+      const { caption, overlays } = pictures![i]!;
+      const said = (c: number) => `${classes[c]} (${zeroShot[c]!.toFixed(3)})`;
+      expect(caption).toBe(
+        ok ? `Zero-shot: ${said(truth)}, which it is.` : `Zero-shot: ${said(predicted)}; it is ${said(truth)}.`,
+      );
+      const drawn = (ok ? [truth] : [predicted, truth]).flatMap((c) =>
+        (['phrase', 'gradcam'] as const).map((kind) => ({ c, kind })),
+      );
+      expect(overlays).toHaveLength(drawn.length);
+      const image = await open.image(samples.find((sample) => sample.id === id)!);
+      const maps = drawn.map(({ c, kind }) => {
+        const grid = gridMap(kind, open, image, { words: [], global: centres[c]! });
+        return { kind, values: onOriginal(grid, image.side, image.placement) };
+      });
+      for (const [j, { c, kind }] of drawn.entries()) {
+        const { title, map, range, image: under } = overlays[j]!;
+        expect(title).toBe(
+          `${ok ? 'predicted and true' : c === predicted ? 'predicted' : 'true'}: ${classes[c]}, ${kind}`,
+        );
+        expect([map!.width, map!.height]).toEqual([under.width, under.height]);
+        Array.from(map!.data).forEach((value, k) => {
+          if (Number.isNaN(value)) expect(maps[j]!.values[k]).toBeNaN();
+          else expect(value).toBeCloseTo(maps[j]!.values[k]!, 4);
+        });
+        // One colour means one value in all maps of a kind.
+        const values = maps.flatMap((one) => (one.kind === kind ? one.values.filter((v) => !Number.isNaN(v)) : []));
+        const [low, high] = [Math.min(...values), Math.max(...values)];
+        if (range) expect([range[0], range[1]]).toEqual([expect.closeTo(low, 4), expect.closeTo(high, 4)]);
+        else expect(high - low).toBeLessThan(1e-5);
+      }
+    }
+    open.model.dispose();
+    const files = readdirSync(join(out, 'overlays'));
+    expect(files).toHaveLength(pictures!.reduce((sum, { overlays }) => sum + overlays.length, 0));
+    expect(files).toContain(
+      `${wanted[0]!.id.replace(/[^\w.-]+/g, '_')}_right-1-predicted_and_true_${classes[wanted[0]!.truth]}-phrase.png`,
+    );
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain(`Image ${wanted[0]!.id}, right`);
+  });
+
+  it('shows right and wrong images, as many of each if there are', () => {
+    const samples = [0, 1, 2, 3, 4, 5].map((i) => ({ id: String(i) }) as Sample);
+    const one = (count: number, truth: number[]) =>
+      casesOf(samples, { scores: samples.map(() => [0.9, 0.1]), only: truth }, count).map(({ sample }) => sample.id);
+    expect(one(4, [1, 0, 1, 0, 1, 0])).toEqual(['1', '3', '0', '2']);
+    expect(one(3, [1, 0, 1, 0, 1, 0])).toEqual(['1', '3', '0']);
+    expect(one(4, [0, 0, 0, 0, 0, 1])).toEqual(['0', '1', '2', '5']);
+    expect(one(4, [1, 1, 1, 1, 1, 0])).toEqual(['5', '0', '1', '2']);
+    expect(one(4, [-1, -1, 0, -1, -1, -1])).toEqual(['2']);
+    expect(one(0, [0, 0, 1, 1, 0, 0])).toEqual([]);
   });
 
   it('refuses a set without labels and says which have them', async () => {

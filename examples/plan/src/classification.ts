@@ -8,6 +8,7 @@ import {
   promptEnsemble,
   zeroShotScores,
 } from '@medalign/eval-metrics';
+import { casePictures, casesOf } from './cases';
 import { imageFeatures, textVectors } from './features';
 import { membership, onlyClass, type PromptSet, promptSet } from './prompts';
 import type { Cell, ResultTable, TaskResult } from './result';
@@ -35,10 +36,9 @@ export async function classification(task: Task): Promise<TaskResult> {
   // ── Zero-shot ───────────────────────────────────────────────────────────────────────────────────────────────────
   const ensemble = promptEnsemble(Object.fromEntries(names.map((name) => [name, set.classes[name]!.prompts])), set);
   const texts = await textVectors(task, ensemble.texts);
-  const zeroShot = zeroShotScores(features.global, texts, {
-    promptClasses: ensemble.promptClasses,
-    logitScale: set.exclusive ? 1 / alignment.globalTemperature : 1,
-  });
+  const { promptClasses } = ensemble;
+  const logitScale = set.exclusive ? 1 / alignment.globalTemperature : 1;
+  const zeroShot = zeroShotScores(features.global, texts, { promptClasses, logitScale });
   const zeroShotScored = { ...truth, scores: set.exclusive ? zeroShot.scores.map(softmax) : zeroShot.scores };
 
   // ── Linear head ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -52,6 +52,7 @@ export async function classification(task: Task): Promise<TaskResult> {
       head && { ...truth, scores: head.scores },
     ],
   ];
+  const cases = casesOf(features.samples, zeroShotScored, task.config.evaluate.pictures);
   const exact = truth.only.filter((c) => c >= 0).length;
   const trainedOnImages = data.own ? ' The encoder was trained on the images of the head too.' : '';
   const caption =
@@ -81,6 +82,7 @@ export async function classification(task: Task): Promise<TaskResult> {
       })),
       ...(head && { linearHead: { trainedOn: head.ids, labels: head.labels, converged: head.converged } }),
     },
+    pictures: await casePictures(task, cases, names, { prompts: ensemble.texts, promptClasses, texts }),
   };
 }
 

@@ -100,7 +100,7 @@ export async function detection(task: Task): Promise<TaskResult> {
     },
     ...(weights && { weights }),
     pictures: await pictures(task, ofCategory(data.samples), (sample) => [
-      { phrase, label: category, boxes: boxesOf(sample, category) },
+      { title: phrase, phrase, boxes: boxesOf(sample, category).map((box) => ({ ...box, label: category })) },
     ]),
   };
 }

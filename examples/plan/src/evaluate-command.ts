@@ -16,7 +16,7 @@ const taskNames: Record<TaskName, string> = {
 
 /** Options that mean something to some tasks only. */
 const ofTasks: Record<string, TaskName[]> = {
-  map: ['grounding', 'detection', 'classification'],
+  map: ['grounding', 'detection'],
   prompts: ['retrieval', 'classification'],
   gallery: ['retrieval'],
   'gallery-data': ['retrieval'],

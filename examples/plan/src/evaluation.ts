@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { useBackend } from '@medalign/backend';
 import { createTokenizer } from '@medalign/encoders';
 import { writeReport } from '@medalign/report';
@@ -138,6 +138,7 @@ export async function evaluate({
       notes,
     };
     mkdirSync(folder, { recursive: true });
+    for (const earlier of written) rmSync(join(folder, earlier), { recursive: true, force: true });
     await writePictures(join(folder, 'overlays'), result.pictures ?? []);
     await writeReport(join(folder, 'report.html'), {
       title: `PLAN, ${name} on ${data.dataset.name}`,
@@ -147,13 +148,14 @@ export async function evaluate({
       notes,
       config,
     });
-    const whole = join(folder, 'result.json');
-    writeFileSync(`${whole}.tmp`, `${JSON.stringify({ ...record, details: result.details }, null, 2)}\n`);
-    renameSync(`${whole}.tmp`, whole);
     if (result.weights) {
       const entries = [...result.weights].map(([key, value]) => [key, { dtype: 'F32', ...value }] as const);
       await writeSafetensors(join(folder, 'segmentation-head.safetensors'), new Map(entries));
     }
+    // Last: a folder with a result.json is whole.
+    const whole = join(folder, 'result.json');
+    writeFileSync(`${whole}.tmp`, `${JSON.stringify({ ...record, details: result.details }, null, 2)}\n`);
+    renameSync(`${whole}.tmp`, whole);
     const text = resultText(result.tables, notes);
     process.stdout.write(json ? `${JSON.stringify(record)}\n` : `${text}\n`);
     if (json) say(text);
@@ -164,8 +166,25 @@ export async function evaluate({
   }
 }
 
+/** What a result is made of. */
+const written = ['result.json', 'overlays', 'report.html', 'segmentation-head.safetensors'];
+
+/** The folder for the result, which nothing else may be in the way of: better now than after an hour. */
 function resultFolder(name: string, out: string | undefined, overwrite: boolean): string {
   const folder = out ?? `runs/plan-${name}-${new Date().toISOString().replace(/[:.]/g, '-')}`;
+  let above = folder;
+  while (!existsSync(above) && dirname(above) !== above) above = dirname(above);
+  if (!statSync(above).isDirectory()) throw new ConfigError(`--out ${folder}: ${above} is a file, expected a folder`);
+  try {
+    accessSync(above, constants.W_OK);
+  } catch (error) {
+    throw new ConfigError(`--out ${folder}: cannot write to ${above}: ${(error as Error).message}`, { cause: error });
+  }
+  if (existsSync(join(folder, 'checkpoints'))) {
+    throw new ConfigError(
+      `--out ${folder}: is the folder of a training run, whose report it would replace. Fix: another folder`,
+    );
+  }
   if (!overwrite && existsSync(join(folder, 'result.json'))) {
     throw new ConfigError(`--out ${folder}: there is a result.json already. Fix: --overwrite, or another folder`);
   }

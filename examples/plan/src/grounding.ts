@@ -37,7 +37,11 @@ export async function grounding(task: Task): Promise<TaskResult & { measured: Me
     },
     measured,
     pictures: await pictures(task, samples, ({ findings = [] }) =>
-      findings.slice(0, 2).map(({ phrase, category, boxes }) => ({ phrase, label: category, boxes })),
+      findings.slice(0, 2).map(({ phrase, category, boxes }) => ({
+        title: phrase,
+        phrase,
+        boxes: boxes.map((box) => ({ ...box, label: category })),
+      })),
     ),
   };
 }
