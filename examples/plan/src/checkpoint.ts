@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { readManifest, type SplitManifest } from '@medalign/datasets';
 import {
   CheckpointError,
+  ConfigError,
   latestCheckpoint,
   loadCheckpoint,
   loadConfig,
@@ -48,8 +49,14 @@ export async function loadModel(path: string, sets: readonly string[] = []): Pro
       );
     }
     const own = Object.entries(saved).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
-    const trained = loadConfig({ schema: configSchema, sets: own }).data;
-    const config = loadConfig({ schema: configSchema, sets: [...own, ...sets] });
+    const trained = configOf(own, (problems) => {
+      const what = 'its configuration is not one of this version';
+      return new CheckpointError(`${file}: ${what}:\n${problems}`);
+    }).data;
+    const config = configOf(
+      [...own, ...sets],
+      (problems) => new ConfigError(`${sets.map((set) => `--set ${set}`).join(', ')}:\n${problems}`),
+    );
     const model = initialModel(config, vocabulary);
     try {
       restoreParameters(model.variables(), takePrefix('model', tensors));
@@ -66,6 +73,17 @@ export async function loadModel(path: string, sets: readonly string[] = []): Pro
     return { model, config, trained, alignment: resolveAlignment(config), vocabulary, step, file, manifest };
   } finally {
     tf.dispose([...tensors.values()]);
+  }
+}
+
+/** The checkpoint's settings are said as overrides; an error names those of the user alone. */
+function configOf(sets: string[], say: (problems: string) => Error): Config {
+  try {
+    return loadConfig({ schema: configSchema, sets });
+  } catch (error) {
+    const [, ...problems] = (error as Error).message.split('\n');
+    // Without a list of problems it is about one override, and says which.
+    throw problems.length ? say(problems.join('\n')) : error;
   }
 }
 

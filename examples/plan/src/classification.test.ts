@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
 import { phantomCategories, type Sample } from '@medalign/datasets';
-import { miniatureCovid19Radiography } from '@medalign/testing/miniatures';
+import { csv, miniatureCovid19Radiography, picture, put } from '@medalign/testing/miniatures';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { casesOf } from './cases';
 import type { PlanData } from './data';
@@ -194,6 +194,10 @@ describe('--task classification', () => {
     const rowsOf = (scores: number[][]) => test.map(({ id }, i) => ({ id, scores: scores[i]!, labels: labels[i]! }));
     compare(tables, /^zero-shot/, 'zero-shot', rowsOf(zeroShot), phantomCategories);
     expect(prompts.map(({ text }) => text)).toContain('there is pleural effusion');
+    const exact = labels.filter((row) => row.filter((label) => label === 1).length === 1).length;
+    expect(tables[0]!.caption).toContain(`${test.length} images, ${test.length} of them labelled and read.`);
+    expect(tables[0]!.caption).toContain(`top-1 over the ${exact} images of exactly one class`);
+    expect(tables[0]!.caption).toContain(`cosine with ${prompts.length} prompts (3 templates)`);
 
     const [given, wanted] = [await pooledTwin(open, train), await pooledTwin(open, test)];
     open.model.dispose();
@@ -330,8 +334,47 @@ describe('--task classification', () => {
     expect(one(0, [0, 0, 1, 1, 0, 0])).toEqual([]);
   });
 
-  it('refuses a set without labels and says which have them', async () => {
+  it('reads around images that are broken, and says which; of classes that are one it says nothing', async () => {
+    const table = async (name: string, labels: string[]) => {
+      const path = join(folder.path, `${name}.csv`);
+      await put(
+        path,
+        csv(
+          'image,text,label',
+          labels.map((label, i) => `${name}-${i}.png,text ${i},${label}`),
+        ),
+      );
+      for (const i of labels.keys()) await put(join(folder.path, `${name}-${i}.png`), await picture('png', 36, 36, i));
+      return { task: 'classification', kind: 'pairs', path, part: 'all' } as const;
+    };
+    const options = await table('torn', ['a', 'b', 'a', 'b', 'a']);
+    await put(join(folder.path, 'torn-4.png'), 'no picture');
+    const out = join(folder.path, 'torn');
+    const { tables, notes, details } = await evaluateTiny(run, { ...options, out });
+    const { images } = details as Details;
+    expect(images).toHaveLength(4);
+    expect(tables[0]!.caption).toContain('all of its images, 5 images, 4 of them labelled and read');
+    expect([cell(tables[1]!, 'a', 'positive'), cell(tables[1]!, 'b', 'positive')]).toEqual([2, 2]);
+    expect(notes.join()).toMatch(/1 images cannot be decoded and are left out: torn-4\.png/);
+    const { skipped } = JSON.parse(readFileSync(join(out, 'result.json'), 'utf8'));
+    expect(Object.values(skipped)).toEqual([expect.stringMatching(/torn-4\.png: cannot decode/)]);
+
+    await expect(evaluateTiny(run, await table('one', ['a', 'a', 'a']))).rejects.toThrow(
+      /--task classification: one\.csv .* has one class alone, a\. Fix: one of phantom/,
+    );
+    const prompts = join(folder.path, 'two.yaml');
+    await put(prompts, 'classes:\n  a: { prompts: [a] }\n  rest: { not: a, prompts: [rest] }\n');
+    const same = await evaluateTiny(run, { ...(await table('same', ['a', 'a', 'a'])), options: { prompts } });
+    expect(same.notes.join()).toContain('All of these images are of the same class');
+    expect(cell(same.tables[0]!, 'always a', 'accuracy')).toBe(1);
+  });
+
+  it('refuses prompts that cannot be read, or have no word', async () => {
     const missing = evaluateTiny(run, { task: 'classification', options: { prompts: '/no/such/file' } });
     await expect(missing).rejects.toThrow(/--prompts \/no\/such\/file: cannot be read/);
+    const prompts = join(folder.path, 'silent.yaml');
+    await put(prompts, 'classes:\n  Edema: { prompts: [" …"] }\n  dry: { not: Edema, prompts: [no edema] }\n');
+    const silent = evaluateTiny(run, { task: 'classification', options: { prompts } });
+    await expect(silent).rejects.toThrow(/silent\.yaml: classes\.Edema\.prompts\.0: expected texts with a word each/);
   });
 });

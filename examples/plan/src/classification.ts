@@ -24,11 +24,15 @@ interface Scored {
   only: number[];
 }
 
+const others =
+  'phantom, mimic-5x200, chexpert-5x200, rsna-pneumonia, covid-chestxray, covid19-radiography, mimic-cxr-jpg, pairs with a `label` column; or --prompts';
+
 /** Zero-shot by prompts, and a linear head on the frozen encoder, in the form of the paper's Table V. */
 export async function classification(task: Task): Promise<TaskResult> {
   const { data, alignment } = task;
   const set = promptSet(data.kind, data.dataset, task.options.prompts);
   const names = Object.keys(set.classes);
+  if (names.length === 1) throw cannotServe('classification', data, `has one class alone, ${names[0]}`, others);
   const samples = labelled(task, data.samples, set);
   const features = await imageFeatures(task, samples, 'classification');
   const truth = truthOf(features.samples, set, task);
@@ -56,7 +60,7 @@ export async function classification(task: Task): Promise<TaskResult> {
   const exact = truth.only.filter((c) => c >= 0).length;
   const trainedOnImages = data.own ? ' The encoder was trained on the images of the head too.' : '';
   const caption =
-    `On ${setting(task)}, ${samples.length} of them labelled. Accuracy: top-1 over the ${exact} images of exactly one class` +
+    `On ${setting(task)}, ${features.samples.length} of them labelled and read. Accuracy: top-1 over the ${exact} images of exactly one class` +
     `${set.exclusive ? '' : ' (others have none or several)'}; balanced: mean over the classes. AUROC: macro over the classes with both labels, mid-ranks. ` +
     `95 % percentile bootstraps over images. Zero-shot: cosine with ${texts.length} prompts (${set.templates.length} templates), ` +
     `mean-embedding${set.exclusive ? `, softmax over the classes at temperature ${alignment.globalTemperature}` : ''}; nothing depends on the other images. ` +
@@ -71,7 +75,12 @@ export async function classification(task: Task): Promise<TaskResult> {
       },
       classTable(systems, names, truth, setting(task)),
     ],
-    notes: data.dataset.samples.length && exact < samples.length / 2 ? [`Only ${exact} images are of one class.`] : [],
+    notes: [
+      ...(exact < features.samples.length / 2 ? [`Only ${exact} images are of one class.`] : []),
+      ...(exact > 0 && new Set(truth.only.filter((c) => c >= 0)).size === 1
+        ? ['All of these images are of the same class: accuracy tells nothing apart.']
+        : []),
+    ],
     details: {
       prompts: ensemble.texts.map((text, i) => ({ text, class: names[ensemble.promptClasses[i]!] })),
       images: features.samples.map(({ id }, i) => ({
@@ -99,7 +108,7 @@ function labelled({ data }: Task, samples: readonly Sample[], set: PromptSet): S
       'classification',
       data,
       `has no image with a label of ${Object.keys(set.classes).join(', ') || 'any class'}`,
-      'phantom, mimic-5x200, chexpert-5x200, rsna-pneumonia, covid-chestxray, covid19-radiography, mimic-cxr-jpg, pairs with a `label` column; or --prompts',
+      others,
     );
   }
   return kept;

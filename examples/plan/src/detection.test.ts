@@ -157,7 +157,17 @@ async function compareAll(run: string, { tables, details, weights }: TaskResult,
   const nothing = (images: Seen[]) => images.map(({ pixels }) => overlap(pixels, Number.POSITIVE_INFINITY));
   const positives = seen.filter(({ positive }) => positive);
   const row = /^nothing predicted/;
-  expect(cell(tables[0]!, row, 'Dice')).toBe(0);
+  expect([cell(tables[0]!, row, 'IoU'), cell(tables[0]!, row, 'Dice')]).toEqual([0, 0]);
+  expect(cell(tables[0]!, row, 'image AUROC')).toBe(0.5);
+  for (const { caption } of tables) {
+    expect(caption).toContain(
+      `${test.length} images, ${positives.length} with boxes of ${category}; phrase '${phrase}'.`,
+    );
+  }
+  expect(tables[0]!.caption).toContain(`from ${validation.length} validation images`);
+  const { head } = details as { head: { images: string[]; epochs: number } };
+  expect(tables[0]!.caption).toContain(`trained on ${head.images.length} images`);
+  expect(tables[0]!.caption).toContain(`best of ${head.epochs} epochs`);
   expect(cell(tables[0]!, row, 'pixel acc.')).toBeCloseTo(mean(nothing(positives).map((o) => o.pixelAccuracy)), 6);
   expect(cell(tables[0]!, row, 'IoU, all')).toBeCloseTo(mean(nothing(seen).map(({ iou }) => iou)), 6);
   expect(cell(tables[0]!, row, 'Dice, all')).toBeCloseTo(mean(nothing(seen).map(({ dice }) => dice)), 6);

@@ -16,7 +16,7 @@ import { type MapKind, phraseMaps } from './maps';
 import { pictures } from './pictures';
 import type { ResultTable, TaskResult } from './result';
 import { SegmentationHead, type SegmentationSample, type SegmentationSize } from './segmentation-head';
-import { cannotServe, setting, type Task } from './task';
+import { cannotServe, hasWord, setting, type Task } from './task';
 
 /** What gives maps: a kind of heat map, or the trained head. */
 interface System {
@@ -121,7 +121,8 @@ function phraseOf(samples: readonly Sample[], category: string): string {
   const phrases = new Set(
     samples.flatMap(({ findings = [] }) => findings.flatMap((f) => (f.category === category ? [f.phrase] : []))),
   );
-  return phrases.size === 1 ? [...phrases][0]! : category.toLowerCase();
+  const [only = ''] = phrases;
+  return phrases.size === 1 && hasWord(only) ? only : category.toLowerCase();
 }
 
 const boxesOf = ({ findings = [] }: Sample, category: string) =>

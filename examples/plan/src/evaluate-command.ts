@@ -5,6 +5,7 @@ import type { EvaluationOptions, TaskName } from './evaluation';
 import { parts } from './evaluation-data';
 import { type GallerySet, galleryKinds, galleryTexts } from './gallery';
 import { mapKinds } from './maps';
+import { hasWord } from './task';
 
 /** The tasks, and which table of the paper each has the form of. */
 const taskNames: Record<TaskName, string> = {
@@ -87,8 +88,8 @@ export function addEvaluateCommand(program: Command, chosen: (options: Evaluatio
           perClass: whole('--per-class', rest.perClass),
           gallery: oneOf('--gallery', rest.gallery, galleryTexts),
           galleryFrom: galleryFrom(rest),
-          category: rest.category,
-          phrase: rest.phrase,
+          category: words('--category', rest.category),
+          phrase: words('--phrase', rest.phrase),
         },
       });
     });
@@ -113,4 +114,9 @@ function whole(option: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   if (/^[1-9]\d*$/.test(value)) return Number(value);
   throw new ConfigError(`${option}: expected a whole number above 0, got '${value}'`);
+}
+
+function words(option: string, value: string | undefined): string | undefined {
+  if (value === undefined || hasWord(value)) return value;
+  throw new ConfigError(`${option}: expected a word, got '${value}'`);
 }

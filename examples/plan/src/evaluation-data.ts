@@ -73,7 +73,7 @@ export async function evaluationData(
   const whole = own ? withText : dataset;
   const split =
     trainedWith ??
-    (part === 'all' && !own ? undefined : splitOf(whole, { fractions, seed, given: !isFiveBy200(kind) }));
+    (part === 'all' && !own ? undefined : partsOf(whole, { fractions, seed, given: !isFiveBy200(kind) }));
   const samples = part === 'all' ? whole.samples : split![part];
   if (samples.length === 0) {
     throw new DataError(`${dataset.name}: its ${part} part has no image. Fix: --split all, or data.fractions`);
@@ -111,6 +111,17 @@ function ownSplit(dataset: Dataset, manifest: SplitManifest, elsewhere: boolean)
   } catch (error) {
     if (elsewhere || dataset.name === 'phantom-chest') return undefined;
     throw error;
+  }
+}
+
+/** The same as `splitOf`; what is too small to split can be read as a whole. */
+function partsOf(dataset: Dataset, options: Parameters<typeof splitOf>[1]): Split {
+  try {
+    return splitOf(dataset, options);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    const fix = 'Here: --split all, which needs no parts, or --set data.fractions={train: …, validation: …, test: …}';
+    throw new DataError(`${dataset.name}: ${error.message} ${fix}`, { cause: error });
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { useBackend } from '@medalign/backend';
@@ -179,6 +179,9 @@ describe('what is read', () => {
     await expect(readDataset('chexpert-5x200', chexpert)).rejects.toThrow(/at least 200 .* got Atelectasis 2/);
     await expect(readDataset('rsna-pneumonia', undefined)).rejects.toThrow(/data\.path: rsna-pneumonia .* --data/);
     await expect(of({ kind: 'pairs' })).rejects.toThrow(/--data/);
+    const drawn = { kind: 'chexpert-5x200', path: chexpert, read: { perClass: 2 } } as const;
+    const uneven = ['data.fractions={train: 0.98, validation: 0.01, test: 0.01}'];
+    await expect(of(drawn, uneven)).rejects.toThrow(/chexpert-5x200: splitByPatient: .*Here: --split all/);
     const { samples, split } = await of({ kind: 'rsna-pneumonia', path: rsna, part: 'all' });
     expect([samples.length, split]).toEqual([4, undefined]);
   });
@@ -186,7 +189,11 @@ describe('what is read', () => {
   it('is refused with a checkpoint of something else, or settings that change the model', async () => {
     await expect(loadModel(folder.path)).rejects.toThrow(/this folder has no checkpoint.*npm run plan/);
     await expect(loadModel(run, ['model.width=16'])).rejects.toThrow(/does not fit .*--set model\.width=16/);
-    await expect(loadModel(run, ['model.widht=16'])).rejects.toThrow(/widht/);
+    // Of the settings that come from the checkpoint nothing is said: nobody gave them.
+    await expect(loadModel(run, ['model.widht=16', 'train.epochs=0'])).rejects.toThrow(
+      /^--set model\.widht=16, --set train\.epochs=0:\n {2}.*widht.*\n {2}train\.epochs: .*$/,
+    );
+    await expect(loadModel(run, ['seed'])).rejects.toThrow(/^--set seed: expected a\.b=value/);
   });
 });
 
@@ -197,7 +204,30 @@ describe('the output', () => {
     const again = { task: 'grounding', map: 'words', out } as const;
     await expect(evaluateTiny(run, again)).rejects.toThrow(/there is a result\.json already.*--overwrite/);
     await evaluateTiny(run, { ...again, overwrite: true });
+    // Nothing of the earlier result stays beside the new one.
+    const detected = { task: 'detection', map: 'words', out, overwrite: true } as const;
+    await evaluateTiny(run, detected);
+    expect(readdirSync(out).sort()).toEqual([
+      'overlays',
+      'report.html',
+      'result.json',
+      'segmentation-head.safetensors',
+    ]);
+    const pictures = readdirSync(join(out, 'overlays'));
+    await evaluateTiny(run, { task: 'retrieval', out, overwrite: true });
+    expect(readdirSync(out).sort()).toEqual(['report.html', 'result.json']);
+    expect(pictures.length).toBeGreaterThan(0);
     rmSync(out, { recursive: true });
+  });
+
+  it('never lands in a training run, on a file, or where nothing can be written', async () => {
+    const into = (out: string, overwrite = true) =>
+      evaluateTiny(run, { task: 'grounding', map: 'words', out, overwrite });
+    const before = readFileSync(join(run, 'split.json'), 'utf8');
+    await expect(into(run)).rejects.toThrow(/--out .*run: is the folder of a training run/);
+    await expect(into(join(run, 'split.json', 'deeper'))).rejects.toThrow(/split\.json is a file, expected a folder/);
+    expect(readFileSync(join(run, 'split.json'), 'utf8')).toBe(before);
+    expect(existsSync(join(run, 'result.json'))).toBe(false);
   });
 
   it('prints counts, shares, percents, intervals and spreads', () => {

@@ -102,6 +102,7 @@ export async function evaluate({
     const plan = new PlanData(data.dataset, split, tokenizer, config);
 
     // ── The task ──────────────────────────────────────────────────────────────────────────────────────────────────
+    const broken = new Map<string, string>();
     const task: Task = {
       model,
       config,
@@ -113,11 +114,15 @@ export async function evaluate({
       resamples: config.evaluate.bootstrap,
       trainImages,
       signal,
+      broken,
       options,
     };
     const result = await tasks[name](task);
     await letSignalsIn(signal);
-    const notes = [...data.notes, ...result.notes];
+    const lost = broken.size
+      ? [`${broken.size} images cannot be decoded and are left out: ${first(broken.keys())}.`]
+      : [];
+    const notes = [...data.notes, ...result.notes, ...lost];
 
     // ── Tables, pictures ──────────────────────────────────────────────────────────────────────────────────────────
     const record = {
@@ -132,6 +137,7 @@ export async function evaluate({
         options: data.dataset.options ?? null,
         counts: data.dataset.counts,
       },
+      skipped: Object.fromEntries(broken),
       trainingPatients: { ...data.leaked, known: loaded.manifest !== undefined },
       seed: task.seed,
       tables: result.tables,
@@ -165,6 +171,11 @@ export async function evaluate({
     model.dispose();
   }
 }
+
+const first = (names: Iterable<string>) => {
+  const all = [...names];
+  return `${all.slice(0, 5).join(', ')}${all.length > 5 ? ', …' : ''}`;
+};
 
 /** What a result is made of. */
 const written = ['result.json', 'overlays', 'report.html', 'segmentation-head.safetensors'];

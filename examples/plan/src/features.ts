@@ -13,6 +13,8 @@ export interface Reader {
   config: Config;
   tokenize: (texts: readonly string[]) => Tokens;
   signal?: AbortSignal | undefined;
+  /** Gets the ids of images that cannot be decoded, and why. */
+  broken?: Map<string, string>;
 }
 
 /** Encoded images, freed when the next batch is asked for. */
@@ -24,7 +26,7 @@ export interface EncodedBatch {
 
 /** All samples in their order, centre crops, whether or not they have a report. */
 export async function* encodedBatches(
-  { model, config, signal }: Reader,
+  { model, config, signal, broken }: Reader,
   samples: readonly Sample[],
   label: string,
 ): AsyncGenerator<EncodedBatch> {
@@ -36,6 +38,11 @@ export async function* encodedBatches(
     channels,
     badImages: { limit: config.data.badImageLimit },
     cache: new ImageCache(0),
+    onSkip: ({ sample, error }) => {
+      if (broken?.has(sample.id)) return; // images are read several times
+      broken?.set(sample.id, error.message);
+      process.stderr.write(`skipped ${sample.id}: ${error.message}\n`);
+    },
   });
   const progress = new Progress({ total: samples.length, label });
   let done = 0;

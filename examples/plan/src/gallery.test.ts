@@ -260,5 +260,8 @@ describe('exclusiveSentences', () => {
       'Dry lungs (both) today.',
     ]);
     expect(found('There is no edema. There is edema.', 0)).toEqual(['There is edema.']);
+    expect(found('Edematous lungs. Ödem, edemas.', 0)).toEqual([]); // whole words
+    const odem: PromptClass[] = [{ label: 'x', value: 1, prompts: ['Ödem'] }];
+    expect(exclusiveSentences([{ text: 'Das Ödem. Lungenödem.', class: 0 }], odem)).toHaveLength(1);
   });
 });

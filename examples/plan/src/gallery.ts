@@ -58,7 +58,13 @@ export async function galleryOf(task: Task, set: PromptSet, queries: Queries): P
 
   const { reports, of, where, ...rest } = options.galleryFrom
     ? await reportsOf(task, set, options.galleryFrom)
-    : { reports: textsOf(queries), of: 'the same images', where: data.dataset.name, notes: [], source: {} };
+    : {
+        reports: textsOf(queries),
+        of: 'the same images',
+        where: data.dataset.name,
+        notes: [],
+        source: { name: data.dataset.name },
+      };
   const given = reports.filter((one) => present.includes(one.class));
   const found = texts === 'sentences' ? exclusiveSentences(given, Object.values(set.classes)) : given;
   const counts = present.map((c) => found.filter((one) => one.class === c).length);

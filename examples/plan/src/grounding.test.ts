@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
 import { type Finding, patientIds, type Sample } from '@medalign/datasets';
-import { miniatureMimicCxrJpg, miniatureMsCxr } from '@medalign/testing/miniatures';
+import { csv, miniatureMimicCxrJpg, miniatureMsCxr, picture, put } from '@medalign/testing/miniatures';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PlanData } from './data';
@@ -157,6 +157,11 @@ describe('--task grounding', () => {
     expect(tf.memory().numTensors).toBe(tensors);
     for (const kind of mapKinds) compare(tables, kind, await twins(run, data.split.test, kind));
     expect(tables[0]!.caption).toContain('its test part');
+    const found = data.split.test.filter(({ findings }) => findings!.length > 0);
+    const phrases = found.reduce((sum, { findings }) => sum + findings!.length, 0);
+    for (const { caption } of tables) {
+      expect(caption).toContain(`${data.split.test.length} images; ${phrases} phrases on ${found.length} of them.`);
+    }
     expect(pictures).toHaveLength(1);
     const drawn = readdirSync(join(out, 'overlays'));
     expect(drawn.some((name) => name.endsWith('-gradcam.png'))).toBe(true);
@@ -207,6 +212,26 @@ describe('--task grounding', () => {
       close(high, b);
       expect(row[3]).toBe(String(records.length));
     }
+  });
+
+  it('leaves out phrases without a word, and says how many', async () => {
+    const [blank, spoken] = ['" "', '"nodule"'].map(
+      (phrase) => `"[{""x"":2,""y"":3,""width"":9,""height"":8,""phrase"":"${phrase}"}]"`,
+    );
+    const pairs = async (name: string, boxes: (string | undefined)[]) => {
+      const path = join(folder.path, name);
+      const rows = boxes.map((value, i) => `${name}-${i}.png,text ${i},${value}`);
+      await put(path, csv('image,text,boxes', rows));
+      for (const i of boxes.keys()) await put(join(folder.path, `${name}-${i}.png`), await picture('png', 36, 36, i));
+      return { task: 'grounding', kind: 'pairs', path, map: 'words' } as const;
+    };
+    const { tables, notes, details } = await evaluateTiny(run, await pairs('some.csv', [blank, spoken, blank]));
+    expect(notes).toContain('2 phrases without a word are left out.');
+    expect(tables[0]!.caption).toContain('3 images; 1 phrases on 1 of them.');
+    expect(details.phrases).toBe(1);
+    await expect(evaluateTiny(run, await pairs('none.csv', [blank]))).rejects.toThrow(
+      /--task grounding: none\.csv .* has boxes, but no phrase with a word/,
+    );
   });
 
   it('reads MS-CXR whole, on the images of MIMIC-CXR-JPG', async () => {

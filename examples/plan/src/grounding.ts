@@ -5,7 +5,7 @@ import type { MapKind } from './maps';
 import { pictures } from './pictures';
 import type { ResultTable, TaskResult } from './result';
 import { type Estimate, type Grounding, summarize } from './summary';
-import { cannotServe, setting, type Task, withFindings } from './task';
+import { cannotServe, hasWord, setting, type Task, withFindings } from './task';
 
 /** What the three maps are, for captions. */
 export const mapWords: Record<MapKind, string> = {
@@ -16,7 +16,7 @@ export const mapWords: Record<MapKind, string> = {
 
 /** Phrase grounding in the form of the paper's Table II: CNR by category, by every kind of map. */
 export async function grounding(task: Task): Promise<TaskResult & { measured: Measurements }> {
-  const { samples, anatomy } = phrasesOf(task);
+  const { samples, anatomy, silent } = phrasesOf(task);
   const reader = new GroundingReader(task.model, samples, task);
   for await (const batch of encodedBatches(task, samples, 'grounding')) await reader.add(batch, batch.images);
   const measured: Measurements = { records: reader.records, pairs: reader.pairs, retrieval: undefined };
@@ -25,6 +25,7 @@ export async function grounding(task: Task): Promise<TaskResult & { measured: Me
   const { phrases, images } = summaries[0]!;
   const on = `${setting(task)}; ${phrases} phrases on ${images} of them`;
   const what = anatomy ? ['Phrases are the names of lungs and boxes are lung boxes: anatomy, not findings.'] : [];
+  if (silent > 0) what.push(`${silent} phrases without a word are left out.`);
   return {
     tables: [categoryTable(summaries, on), controlTable(summaries, on)],
     notes: what,
@@ -46,10 +47,15 @@ export async function grounding(task: Task): Promise<TaskResult & { measured: Me
   };
 }
 
-/** The images with phrase boxes; without any, those with boxes of anatomy, by its name. */
-export function phrasesOf({ data }: Pick<Task, 'data'>): { samples: Sample[]; anatomy: boolean } {
-  const found = withFindings(data.samples);
-  if (found.length > 0) return { samples: found, anatomy: false };
+/** The images with phrase boxes; without any, those with boxes of anatomy, by its name. Phrases without a word are counted. */
+export function phrasesOf({ data }: Pick<Task, 'data'>): { samples: Sample[]; anatomy: boolean; silent: number } {
+  const given = withFindings(data.samples);
+  const found = withFindings(
+    given.map((sample) => ({ ...sample, findings: sample.findings!.filter(({ phrase }) => hasWord(phrase)) })),
+  );
+  const count = (samples: readonly Sample[]) => samples.reduce((sum, { findings }) => sum + findings!.length, 0);
+  const silent = count(given) - count(found);
+  if (found.length > 0) return { samples: found, anatomy: false, silent };
   const samples = data.samples.flatMap((sample): Sample[] => {
     if (!sample.regions?.length) return [];
     const findings = sample.regions.map(({ name, box }) => ({
@@ -64,11 +70,11 @@ export function phrasesOf({ data }: Pick<Task, 'data'>): { samples: Sample[]; an
     throw cannotServe(
       'grounding',
       data,
-      'has no phrases with boxes',
+      silent > 0 ? 'has boxes, but no phrase with a word' : 'has no phrases with boxes',
       'phantom, ms-cxr, rsna-pneumonia, covid-chestxray (lungs), pairs with a `boxes` column',
     );
   }
-  return { samples, anatomy: true };
+  return { samples, anatomy: true, silent };
 }
 
 function categoryTable(summaries: readonly Grounding[], on: string): ResultTable {

@@ -4,6 +4,7 @@ import { ConfigError } from '@medalign/trainer';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import type { DataKind } from './datasets';
+import { hasWord } from './task';
 
 /** How a class is told from the labels of a data set, and how it is written. */
 export interface PromptClass {
@@ -97,6 +98,7 @@ const defaults: Record<Exclude<DataKind, 'pairs'>, PromptSet> = {
   },
 };
 
+const text = z.string().refine(hasWord, { message: 'expected texts with a word each' });
 const fileSchema = z.strictObject({
   exclusive: z.boolean().default(true),
   templates: z
@@ -110,8 +112,8 @@ const fileSchema = z.strictObject({
         .strictObject({
           label: z.string().optional(),
           not: z.string().optional(),
-          prompts: z.array(z.string().min(1)).min(1),
-          mentions: z.array(z.string().min(1)).min(1).optional(),
+          prompts: z.array(text).min(1),
+          mentions: z.array(text).min(1).optional(),
         })
         .refine(({ label, not }) => label === undefined || not === undefined, {
           message: 'expected `label` or `not`, got both',

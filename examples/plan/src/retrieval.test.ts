@@ -89,7 +89,33 @@ describe('--task retrieval', () => {
     const { samples } = await readDataset('chexpert-5x200', path, { perClass: 2 });
     await comparePrecision(run, tables[0]!, drawn, samples);
     expect(tables).toHaveLength(1);
-    expect(tables[0]!.caption).toContain('the set has no reports');
+    const each = ['Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Pleural Effusion'].map(
+      (name) => `${name} 9`,
+    );
+    expect(tables[0]!.caption).toContain(`45 prompts of the classes, ${each.join(', ')} (the set has no reports)`);
+    expect(tables[0]!.caption).toContain('10 images, of which 10 are queries');
+  });
+
+  it('says what --per-class leaves too few of, and which class has none', async () => {
+    const options = { perClass: 1000 };
+    await expect(evaluateTiny(run, { task: 'retrieval', options })).rejects.toThrow(
+      /--per-class 1000: phantom-chest has fewer images of one class alone: .*Fix: --per-class \d+/,
+    );
+    const file = join(folder.path, 'three.yaml');
+    const classes = ['Edema', 'Pneumothorax', 'Pneumonia']
+      .map((name) => `  ${name}: { prompts: [${name}] }`)
+      .join('\n');
+    writeFileSync(file, `classes:\n${classes}\n  never: { label: Edema, prompts: [never] }\n`);
+    const allowTrained = true;
+    const few = await evaluateTiny(run, { task: 'retrieval', part: 'all', allowTrained, options: { prompts: file } });
+    // What is Edema is `never` too, so that neither has an image of it alone.
+    expect(few.notes).toContain('No image is of Edema, never alone: 2 classes are told apart.');
+    const none = join(folder.path, 'none.yaml');
+    writeFileSync(none, 'classes:\n  a: { label: Edema, prompts: [a] }\n  b: { label: Edema, prompts: [b] }\n');
+    const only = { prompts: none, gallery: 'sentences' } as const;
+    await expect(evaluateTiny(run, { task: 'retrieval', options: only })).rejects.toThrow(
+      /--task retrieval: phantom-chest .* has not two classes with images of one class only/,
+    );
   });
 
   it('takes the prompts of a file', async () => {

@@ -13,8 +13,8 @@ const denials =
 
 /**
  * The sentences of some reports that are of one class alone: its report is of that class, the sentence names it, and names no
- * other class. A finding is named by the beginning of a word, and not if the rest of the sentence denies something: what
- * is in doubt is left out. Equal sentences (but for case) are one.
+ * other class. A finding is named by the beginning of a word (`mentions`) or by a whole prompt, and not if the rest of the
+ * sentence denies something: what is in doubt is left out. Equal sentences (but for case) are one.
  *
  * @param reports each of one class alone.
  */
@@ -33,6 +33,7 @@ export function exclusiveSentences(reports: readonly ClassText[], classes: reado
 
 function names(sentence: string, { mentions, prompts }: PromptClass): boolean {
   const words = (mentions ?? prompts).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  const rest = sentence.replace(new RegExp(`\\b(${words.join('|')})`, 'gi'), '');
+  const end = mentions ? '' : '(?![\\p{L}\\p{N}])'; // prompts are whole words
+  const rest = sentence.replace(new RegExp(`(?<![\\p{L}\\p{N}])(${words.join('|')})${end}`, 'giu'), '');
   return rest !== sentence && !denials.test(rest);
 }

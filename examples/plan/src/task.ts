@@ -45,3 +45,6 @@ export function cannotServe(task: string, { kind, dataset }: EvaluationData, lac
 }
 
 export const withFindings = (samples: readonly Sample[]) => samples.filter(({ findings = [] }) => findings.length > 0);
+
+/** Whether a text has anything to encode. */
+export const hasWord = (text: string) => /[\p{L}\p{N}]/u.test(text);
