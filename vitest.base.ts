@@ -11,7 +11,7 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts'],
     environment: 'node',
-    globalSetup: [`${root}tools/prepare.mjs`],
+    globalSetup: [`${root}tools/prepare.mjs`, `${root}tools/temporary.mjs`],
     reporters: ['default', 'json'],
     // runs on other engines than npm's own, or in other ways, are counted beside the first
     outputFile: { json: `.results/${['vitest', MEDALIGN_ENGINES, MEDALIGN_RUN].filter(Boolean).join('-')}.json` },
