@@ -1,9 +1,8 @@
-import type { ReportTable } from '@medalign/report';
+import { type ReportTable, textTable } from '@medalign/report';
 import type { Differences } from './differences';
 import type { MapKind } from './maps';
 import type { Setting } from './settings';
 import type { Estimate } from './summary';
-import { textTable } from './table';
 
 /** What one setting gave, its seeds pooled: intervals resample images, each with the phrases of every seed. */
 export interface Row {

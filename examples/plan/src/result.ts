@@ -1,5 +1,4 @@
-import type { OverlayGroup, ReportTable } from '@medalign/report';
-import { textTable } from './table';
+import { type OverlayGroup, type ReportTable, textTable } from '@medalign/report';
 
 /** A number of a table: alone, with its 95 % interval, or with the spread it is the mean of. */
 export type Cell =

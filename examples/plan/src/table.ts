@@ -1,3 +1,4 @@
+import { textTable } from '@medalign/report';
 import type { Measurements } from './evaluate';
 import { type Estimate, type Grounding, recallOf } from './summary';
 
@@ -7,14 +8,6 @@ const withInterval = ({ value, low, high }: Estimate) =>
   value === null ? '–' : `${number(value)} [${number(low)}, ${number(high)}]`;
 const plusMinus = (mean: number | null, std: number | null) =>
   mean === null ? '–' : `${number(mean)} ± ${number(std)}`;
-
-/** Columns padded to their widest cell; the first one left-aligned, the others right-aligned. */
-export function textTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
-  return [line(head), widths.map((width) => '─'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
-}
 
 /** The closing table of a run: grounding before and after training, per category, and retrieval against chance. */
 export function closingTable(

@@ -1,4 +1,5 @@
 export { ReportError } from './checks';
+export { textTable } from './text-table';
 export type {
   Cell,
   Column,

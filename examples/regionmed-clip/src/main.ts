@@ -1,0 +1,67 @@
+import { fileURLToPath } from 'node:url';
+import { ConfigError, loadConfig, runMain } from '@medalign/trainer';
+import { Command } from 'commander';
+import { configSchema } from './config';
+
+const here = fileURLToPath(new URL('..', import.meta.url));
+
+const program = new Command('npm run regionmed --')
+  .description('Train and evaluate RegionMed-CLIP (regions, hard negatives, four stages).')
+  .option('--config <file>', 'YAML configuration (default: the embedded phantom, configs/phantom.yaml)')
+  .option('--set <a.b=value...>', 'override one setting; may be given several times')
+  .option('--data <path>', 'folder of a MedRegion set (data.path; data.kind is then medregion)')
+  .option('--backend <name>', "engine: 'auto', 'torch', 'cuda', 'tensorflow', 'wasm', 'cpu'", 'auto')
+  .option('--out <folder>', 'run folder (default: runs/regionmed-<time>)')
+  .option('--resume <folder>', 'go on with an interrupted run from its last checkpoint, with its own configuration')
+  .option('--overwrite', 'delete what an earlier run left in --out')
+  .option('--smoke', 'a step of every stage on a little data: does everything run?')
+  .option('--json', 'print one JSON object with the results on stdout')
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 fine, 1 internal, 2 usage or configuration, 3 data, 4 engine, 5 non-finite loss, 130/143 signals.',
+  )
+  .exitOverride()
+  .configureOutput({ writeOut: (text) => process.stdout.write(text), writeErr: (text) => process.stderr.write(text) })
+  .action(() => {});
+
+/** Settings of `--smoke`: a step of every stage on few patients. */
+const smoke = [
+  'data.patients=60',
+  'train.maxStepsPerStage=1',
+  'evaluate.bootstrap=50',
+  'evaluate.pictures=2',
+  'evaluate.stages=false',
+];
+
+await runMain(async (signal) => {
+  try {
+    program.parse();
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    const { code, message, exitCode } = error as { code?: string; message: string; exitCode: number };
+    if (exitCode === 0) return 0;
+    throw new ConfigError(code === 'commander.unknownOption' ? `${message}. --help lists the options` : message);
+  }
+  const options = program.opts();
+  if (program.args.length) throw new ConfigError(`unexpected argument '${program.args[0]}': --help lists the options`);
+  const sets = [
+    ...(options.smoke ? smoke : []),
+    ...(options.data ? ['data.kind=medregion', `data.path=${JSON.stringify(options.data)}`] : []),
+    ...(options.set ?? []),
+  ];
+  const config = loadConfig({
+    file: options.config ?? (options.resume ? `${options.resume}/config.resolved.yaml` : `${here}configs/phantom.yaml`),
+    sets,
+    schema: configSchema,
+  });
+  const { run } = await import('./run');
+  await run({
+    config,
+    backend: options.backend,
+    out: options.out,
+    json: Boolean(options.json),
+    signal,
+    resume: options.resume,
+    overwrite: Boolean(options.overwrite),
+  });
+});

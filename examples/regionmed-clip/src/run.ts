@@ -1,0 +1,92 @@
+import { writeFileSync } from 'node:fs';
+import { useBackend } from '@medalign/backend';
+import { writeManifest } from '@medalign/datasets';
+import { type MetricsLine, RunFolder, readMetrics } from '@medalign/trainer';
+import type { Config } from './config';
+import { RegionMedData } from './data';
+import { measure } from './evaluate';
+import { writeRegionMedReport } from './report';
+import { summarize, toJson } from './summary';
+import { closingTable } from './table';
+import { createModel, train } from './train';
+
+export interface RunOptions {
+  config: Config;
+  backend: string;
+  out?: string | undefined;
+  resume?: string | undefined;
+  overwrite: boolean;
+  json: boolean;
+  signal: AbortSignal;
+}
+
+const say = (text: string) => process.stderr.write(`${text}\n`);
+
+/** What a stage left, as the metrics say. */
+export type StageLine = MetricsLine & { stage: string; test: ReturnType<typeof toJson> };
+
+/** Train, evaluate, report: the main job of the example. */
+export async function run({ config, backend, out, resume, overwrite, json, signal }: RunOptions): Promise<void> {
+  // ── Engine, data, run folder ────────────────────────────────────────────────────────────────────────────────────
+  const engine = await useBackend(backend as 'auto', { precision: config.precision });
+  const data = await RegionMedData.load(config);
+  const { train: training, validation, test } = data.split;
+  say(
+    `${data.dataset.name}: ${training.length} images to train on, ${validation.length} to validate, ${test.length} to test; no patient in two parts`,
+  );
+  for (const note of data.dataset.notes) say(`  ${note}`);
+  for (const [reason, count] of Object.entries(data.dataset.counts.dropped)) say(`  ${count} left out: ${reason}`);
+  const folder = new RunFolder(resume ?? out ?? `runs/regionmed-${new Date().toISOString().replace(/[:.]/g, '-')}`, {
+    config,
+    engine,
+    resume: resume !== undefined,
+    overwrite,
+  });
+  await writeManifest(folder.file('split.json'), data.split.manifest);
+
+  // ── Before training ─────────────────────────────────────────────────────────────────────────────────────────────
+  const model = await createModel(config, data);
+  const bootstrap = { resamples: config.evaluate.bootstrap, seed: config.seed };
+  const read = async () =>
+    summarize(await measure(model, data, test, { batchSize: config.evaluate.batchSize }), bootstrap);
+  say('reading the model before training …');
+  const before = await read();
+
+  // ── Training ────────────────────────────────────────────────────────────────────────────────────────────────────
+  const trained = await train(config, data, {
+    model,
+    run: folder,
+    resume: resume !== undefined,
+    signal,
+    ...(config.evaluate.stages && { onStageEnd: async () => ({ test: toJson(await read()) }) }),
+  });
+  say(
+    `trained ${trained.steps} steps in ${trained.seconds.toFixed(0)} s; ${trained.skippedImages} broken images skipped, ${trained.emptySteps} steps without an ROI`,
+  );
+
+  // ── After training ──────────────────────────────────────────────────────────────────────────────────────────────
+  const after = await read();
+  const stages = readMetrics(folder.metrics).filter(({ kind }) => kind === 'stage') as StageLine[];
+  const report = await writeRegionMedReport({ folder, config, engine, data, model, before, after, stages });
+  const result = {
+    backend: engine.name,
+    seconds: Math.round(trained.seconds * 10) / 10,
+    seed: config.seed,
+    test: toJson(after),
+    before: toJson(before),
+    steps: trained.steps,
+    stages: stages.map(({ stage, step, seconds, test }) => ({ stage, step, seconds, test })),
+    report,
+  };
+  writeFileSync(folder.file('result.json'), `${JSON.stringify(result, null, 2)}\n`);
+  folder.finish();
+  const table = closingTable(after, before);
+  if (json) {
+    say(table);
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+  } else {
+    process.stdout.write(`${table}\n`);
+  }
+  say(`report: ${report}`);
+  model.dispose();
+}

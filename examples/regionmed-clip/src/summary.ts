@@ -1,0 +1,179 @@
+import { auroc, bootstrap } from '@medalign/eval-metrics';
+import {
+  type HardNegativeReading,
+  hardNegativeReadings,
+  type ImageRecord,
+  type Measurements,
+  type RoiRecord,
+  type ZeroShot,
+} from './evaluate';
+
+/** A number with its 95 % bootstrap interval over images. */
+export interface Estimate {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  n: number;
+}
+
+/** Recall in both directions: their mean, each, and the mean that a random order has. */
+export interface Recall extends Estimate {
+  imageToText: number | null;
+  textToImage: number | null;
+  chance: number | null;
+}
+
+/** The numbers of one reading of a model. */
+export interface Summary {
+  recall: Record<1 | 5 | 10, Recall>;
+  gallery: number;
+  hardNegative: Record<HardNegativeReading, Estimate & { chance: number | null }>;
+  pointing: Estimate & { chance: number | null };
+  /** Macro over modalities of the macro over their classes. */
+  zeroShotAuc: Estimate;
+  modalities: Record<string, Estimate & { classes: Record<string, number | null> }>;
+}
+
+export interface BootstrapOptions {
+  resamples: number;
+  seed: number;
+}
+
+/** Means with intervals: an image is drawn with everything that was measured on it. */
+export function summarize(measured: Measurements, options: BootstrapOptions): Summary {
+  const recall = (k: 1 | 5 | 10): Recall => {
+    const at = measured.recall[k];
+    const share = (images: readonly ImageRecord[]) =>
+      mean(images.flatMap(({ imageToText, textToImage }) => [Number(imageToText < k), Number(textToImage < k)]));
+    return {
+      ...(at ? estimate(measured.images, share, options) : none),
+      imageToText: at?.imageToText.value ?? null,
+      textToImage: at?.textToImage.value ?? null,
+      chance: at ? (at.imageToText.chance! + at.textToImage.chance!) / 2 : null,
+    };
+  };
+  const told = measured.rois.filter(({ negatives }) => negatives > 0);
+  const hardNegative = (reading: HardNegativeReading) => ({
+    ...estimate(told, (rois) => perImage(rois, ({ hardNegative }) => hardNegative[reading]), options),
+    chance: perImage(told, ({ negatives }) => 1 / (negatives + 1)),
+  });
+  const pointed = measured.rois.filter(({ pointing }) => pointing !== null);
+  const perModality = measured.zeroShot.map((one) => [one.modality, zeroShotOf(one, options)] as const);
+  return {
+    recall: { 1: recall(1), 5: recall(5), 10: recall(10) },
+    gallery: measured.images.length,
+    hardNegative: Object.fromEntries(
+      hardNegativeReadings.map((reading) => [reading, hardNegative(reading)]),
+    ) as Summary['hardNegative'],
+    pointing: {
+      ...estimate(pointed, (rois) => perImage(rois, ({ pointing }) => pointing), options),
+      chance: perImage(pointed, ({ area }) => area),
+    },
+    zeroShotAuc: estimate(rowsOf(measured.zeroShot), macroOverModalities, options),
+    modalities: Object.fromEntries(perModality),
+  };
+}
+
+/** The mean over images of the mean over their ROIs. */
+export function perImage(rois: readonly RoiRecord[], of: (roi: RoiRecord) => number | null): number | null {
+  const groups = new Map<string, number[]>();
+  for (const roi of rois) {
+    const value = of(roi);
+    if (value === null) continue;
+    const group = groups.get(roi.imageId);
+    if (group) group.push(value);
+    else groups.set(roi.imageId, [value]);
+  }
+  return mean([...groups.values()].map((values) => mean(values)!));
+}
+
+/** One image's row of a modality's scores. */
+interface Row {
+  imageId: string;
+  of: ZeroShot;
+  row: number;
+}
+
+const rowsOf = (all: readonly ZeroShot[]): Row[] =>
+  all.flatMap((of) => of.imageIds.map((imageId, row) => ({ imageId, of, row })));
+
+/** AUROC of each class that has both labels among these images. */
+function areas(rows: readonly Row[]): (number | null)[] {
+  const { classes } = rows[0]!.of;
+  return classes.map(
+    (_, c) =>
+      auroc(
+        rows.map(({ of, row }) => of.scores[row]![c]!),
+        rows.map(({ of, row }) => of.labels[row]![c]!),
+      ).value,
+  );
+}
+
+const macro = (rows: readonly Row[]) => mean(areas(rows).flatMap((area) => area ?? []));
+
+function macroOverModalities(rows: readonly Row[]): number | null {
+  const groups = new Map<ZeroShot, Row[]>();
+  for (const row of rows) {
+    const group = groups.get(row.of);
+    if (group) group.push(row);
+    else groups.set(row.of, [row]);
+  }
+  return mean([...groups.values()].flatMap((group) => macro(group) ?? []));
+}
+
+function zeroShotOf(one: ZeroShot, options: BootstrapOptions): Summary['modalities'][string] {
+  const rows = rowsOf([one]);
+  const values = areas(rows);
+  return {
+    ...estimate(rows, macro, options),
+    classes: Object.fromEntries(one.classes.map((name, c) => [name, values[c]!])),
+  };
+}
+
+const none: Estimate = { value: null, low: null, high: null, n: 0 };
+
+function estimate<T extends { imageId: string }>(
+  items: readonly T[],
+  statistic: (items: readonly T[]) => number | null,
+  options: BootstrapOptions,
+): Estimate {
+  if (items.length === 0) return none;
+  const { value, low, high, n } = bootstrap(items, statistic, { ...options, by: ({ imageId }) => imageId });
+  return { value, low, high, n };
+}
+
+const mean = (values: readonly number[]): number | null =>
+  values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+
+/** The numbers of one reading, as `--json` prints them. */
+export function toJson({ recall, gallery, hardNegative, pointing, zeroShotAuc, modalities }: Summary) {
+  return {
+    recallAt1: recall[1].value,
+    recallAt5: recall[5].value,
+    recallAt10: recall[10].value,
+    gallery,
+    hardNegativeAccuracy: hardNegative.fused.value,
+    pointing: pointing.value,
+    zeroShotAuc: Object.fromEntries(Object.entries(modalities).map(([name, { value }]) => [name, value])),
+    zeroShotAucMean: zeroShotAuc.value,
+    hardNegativeAccuracyOf: { roi: hardNegative.roi.value, image: hardNegative.image.value },
+    intervals: {
+      recallAt1: interval(recall[1]),
+      recallAt5: interval(recall[5]),
+      recallAt10: interval(recall[10]),
+      hardNegativeAccuracy: interval(hardNegative.fused),
+      pointing: interval(pointing),
+      zeroShotAucMean: interval(zeroShotAuc),
+    },
+    chance: {
+      recallAt1: recall[1].chance,
+      recallAt5: recall[5].chance,
+      recallAt10: recall[10].chance,
+      hardNegativeAccuracy: hardNegative.fused.chance,
+      pointing: pointing.chance,
+      zeroShotAucMean: 0.5,
+    },
+  };
+}
+
+const interval = ({ low, high }: Estimate) => [low, high];

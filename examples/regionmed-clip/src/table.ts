@@ -1,0 +1,74 @@
+import { textTable } from '@medalign/report';
+import { hardNegativeReadings } from './evaluate';
+import type { Estimate, Summary } from './summary';
+
+const number = (value: number | null | undefined) => (value === null || value === undefined ? '–' : value.toFixed(3));
+const withInterval = ({ value, low, high }: Estimate) =>
+  value === null ? '–' : `${number(value)} [${number(low)}, ${number(high)}]`;
+
+/** What the three readings of hard negatives are called. */
+export const readingNames = {
+  fused: 'hard negatives: ROI above all its negatives',
+  roi: '  the ROI before it looks at its image',
+  image: '  the whole image',
+} as const;
+
+/** The closing table of a run: every number before and after training, and zero-shot by modality. */
+export function closingTable(after: Summary, before: Summary): string {
+  const row = (name: string, of: (summary: Summary) => Estimate & { chance: number | null }) => [
+    name,
+    withInterval(of(before)),
+    withInterval(of(after)),
+    number(of(after).chance),
+    String(of(after).n),
+  ];
+  const recall = ([1, 5, 10] as const).map((k) => [
+    `R@${k}`,
+    number(before.recall[k].value),
+    withInterval(after.recall[k]),
+    number(after.recall[k].textToImage),
+    number(after.recall[k].imageToText),
+    number(after.recall[k].chance),
+  ]);
+  const modalities = Object.entries(after.modalities).map(([name, one]) => [
+    name,
+    number(before.modalities[name]?.value),
+    withInterval(one),
+    ...[
+      Object.entries(one.classes)
+        .map(([label, value]) => `${label} ${number(value)}`)
+        .join(', '),
+    ],
+    String(one.n),
+  ]);
+  return [
+    `Image ↔ text retrieval, gallery of ${after.gallery} images of unseen patients; equal texts are matches of each other`,
+    textTable(['', 'before', 'after', 'text → image', 'image → text', 'chance'], recall),
+    '',
+    'Regions; mean over the ROIs of an image, then over images; 95 % bootstrap over images',
+    textTable(
+      ['', 'before training', 'after', 'chance', 'ROIs'],
+      [
+        ...hardNegativeReadings.map((reading) =>
+          row(readingNames[reading], ({ hardNegative }) => hardNegative[reading]),
+        ),
+        row('pointing game: the patch an ROI looks at most is in its box', ({ pointing }) => pointing),
+      ],
+    ),
+    '',
+    'Zero-shot by prompts: AUC of each class among the images of its modality, macro over classes',
+    textTable(
+      ['modality', 'before', 'after', 'classes', 'images'],
+      [
+        ...modalities,
+        [
+          'mean of modalities',
+          number(before.zeroShotAuc.value),
+          withInterval(after.zeroShotAuc),
+          '',
+          String(after.zeroShotAuc.n),
+        ],
+      ],
+    ),
+  ].join('\n');
+}
