@@ -204,8 +204,10 @@ export async function train(
         progress.update(step, { terms: shown, images: samples.length, epoch: totalEpoch + 1 });
 
         const done = curriculum.position.stageStep >= stepsOf[index]!;
-        if (done && onStageEnd)
-          log?.write({ step, epoch, kind: 'stage', stage: stage.name, ...(await onStageEnd(stage)) });
+        if (done && onStageEnd) {
+          const reading = await onStageEnd(stage);
+          log?.write({ step, epoch, kind: 'stage', stage: stage.name, ...reading });
+        }
         await setImmediate(); // signals and threads get their turn: images from memory never wait for anything
         const stopping = signal?.aborted ?? false;
         if (done || stopping || step % checkpointEverySteps === 0) await save();
