@@ -1,28 +1,26 @@
-// Checks what a smoke run of the PLAN example left: node tools/check-smoke.mjs <result.json> <run folder> [engine]
+// Checks what a smoke run of an example left: node tools/check-smoke.mjs [--regionmed] <result.json> <run folder> [engine]
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [resultFile, run, engine] = process.argv.slice(2);
+const regionmed = process.argv.includes('--regionmed');
+const [resultFile, run, engine] = process.argv.slice(2).filter((arg) => arg !== '--regionmed');
 const result = JSON.parse(readFileSync(resultFile, 'utf8'));
 const problems = [];
-for (const key of ['backend', 'seconds', 'seed', 'recipe', 'test', 'before'])
+const retrieval = ['recallAt1', 'recallAt5', 'recallAt10', 'gallery'];
+const { keys, numbers, table } = regionmed
+  ? { keys: [], numbers: [...retrieval, 'hardNegativeAccuracy', 'pointing', 'zeroShotAucMean'], table: 'zeroShotAuc' }
+  : {
+      keys: ['recipe'],
+      numbers: [...retrieval, 'cnrMacro', 'signedCnr', 'specificity', 'pointing', 'wrongPhraseCnr'],
+      table: 'cnr',
+    };
+for (const key of ['backend', 'seconds', 'seed', 'test', 'before', ...keys])
   if (!(key in result)) problems.push(`no "${key}" in the result`);
 if (engine && result.backend !== engine) problems.push(`ran on ${result.backend} instead of ${engine}`);
-const numbers = [
-  'cnrMacro',
-  'signedCnr',
-  'specificity',
-  'pointing',
-  'wrongPhraseCnr',
-  'recallAt1',
-  'recallAt5',
-  'recallAt10',
-  'gallery',
-];
 for (const part of ['test', 'before']) {
   for (const key of numbers)
     if (!Number.isFinite(result[part]?.[key])) problems.push(`${part}.${key} is ${result[part]?.[key]}`);
-  if (!Object.keys(result[part]?.cnr ?? {}).length) problems.push(`${part}.cnr is empty`);
+  if (!Object.keys(result[part]?.[table] ?? {}).length) problems.push(`${part}.${table} is empty`);
 }
 for (const name of [
   'config.resolved.yaml',
