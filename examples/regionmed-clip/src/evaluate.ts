@@ -1,12 +1,5 @@
 import { cleanText, type MedRegionSample } from '@medalign/datasets';
-import {
-  boxMask,
-  pointingGame,
-  promptEnsemble,
-  type RecallAtK,
-  recallAtK,
-  zeroShotScores,
-} from '@medalign/eval-metrics';
+import { boxMask, pointingGame, promptEnsemble, recallAtK, zeroShotScores } from '@medalign/eval-metrics';
 import * as tf from '@tensorflow/tfjs-core';
 import { onEngine, type RegionMedData, tokenize } from './data';
 import type { RegionMedModel } from './model';
@@ -53,7 +46,10 @@ export interface ZeroShot {
 /** What is measured on a set of images; means and intervals are made from it (summary.ts). */
 export interface Measurements {
   images: ImageRecord[];
-  recall: Partial<Record<1 | 5 | 10, RecallAtK>>;
+  /** Images, and as many texts. */
+  gallery: number;
+  /** Recall of a random order, mean of both directions; null where K is larger than the gallery. */
+  recallChance: Record<1 | 5 | 10, number | null>;
   rois: RoiRecord[];
   zeroShot: ZeroShot[];
 }
@@ -120,9 +116,11 @@ export async function measure(
   }
   const scores = images.map((image) => texts.map((text) => dot(image, text)));
   const columns = texts.map((_, j) => scores.map((row) => row[j]!));
-  const recall: Measurements['recall'] = {};
-  for (const k of [1, 5, 10] as const)
-    if (k <= texts.length) recall[k] = recallAtK(scores, { k, imageIds: textIds, textIds });
+  const chance = (k: number) => {
+    if (k > texts.length) return null;
+    const { imageToText, textToImage } = recallAtK(scores, { k, imageIds: textIds, textIds });
+    return (imageToText.chance! + textToImage.chance!) / 2;
+  };
   return {
     images: read.map(({ id, modality }, i) => ({
       imageId: id,
@@ -130,7 +128,8 @@ export async function measure(
       imageToText: bestPlace(scores[i]!, textIds, textIds[i]!),
       textToImage: bestPlace(columns[i]!, textIds, textIds[i]!),
     })),
-    recall,
+    gallery: read.length,
+    recallChance: { 1: chance(1), 5: chance(5), 10: chance(10) },
     rois,
     zeroShot: await zeroShot(model, data, read, images),
   };

@@ -14,6 +14,9 @@ const program = new Command('npm run regionmed --')
   .option('--out <folder>', 'run folder (default: runs/regionmed-<time>)')
   .option('--resume <folder>', 'go on with an interrupted run from its last checkpoint, with its own configuration')
   .option('--overwrite', 'delete what an earlier run left in --out')
+  .option('--ablate', 'train the stages, a global-only baseline and one component at a time over several seeds')
+  .option('--seeds <list>', 'seeds of --ablate', '0,1,2')
+  .option('--settings <list>', 'only these settings or tables of --ablate, separated by ;')
   .option('--smoke', 'a step of every stage on a little data: does everything run?')
   .option('--json', 'print one JSON object with the results on stdout')
   .addHelpText(
@@ -54,14 +57,13 @@ await runMain(async (signal) => {
     sets,
     schema: configSchema,
   });
-  const { run } = await import('./run');
-  await run({
-    config,
-    backend: options.backend,
-    out: options.out,
-    json: Boolean(options.json),
-    signal,
-    resume: options.resume,
-    overwrite: Boolean(options.overwrite),
-  });
+  const overwrite = Boolean(options.overwrite);
+  const common = { config, backend: options.backend, out: options.out, json: Boolean(options.json), signal, overwrite };
+  if (options.ablate) {
+    const { ablate } = await import('./ablate');
+    await ablate({ ...common, seeds: options.seeds, settings: options.settings, smoke: Boolean(options.smoke) });
+  } else {
+    const { run } = await import('./run');
+    await run({ ...common, resume: options.resume });
+  }
 });

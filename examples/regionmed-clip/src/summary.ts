@@ -1,4 +1,4 @@
-import { auroc, bootstrap } from '@medalign/eval-metrics';
+import { auroc, bootstrap, pairedBootstrap } from '@medalign/eval-metrics';
 import {
   type HardNegativeReading,
   hardNegativeReadings,
@@ -42,14 +42,13 @@ export interface BootstrapOptions {
 /** Means with intervals: an image is drawn with everything that was measured on it. */
 export function summarize(measured: Measurements, options: BootstrapOptions): Summary {
   const recall = (k: 1 | 5 | 10): Recall => {
-    const at = measured.recall[k];
-    const share = (images: readonly ImageRecord[]) =>
-      mean(images.flatMap(({ imageToText, textToImage }) => [Number(imageToText < k), Number(textToImage < k)]));
+    const { images, gallery, recallChance } = measured;
+    const fits = k <= gallery;
     return {
-      ...(at ? estimate(measured.images, share, options) : none),
-      imageToText: at?.imageToText.value ?? null,
-      textToImage: at?.textToImage.value ?? null,
-      chance: at ? (at.imageToText.chance! + at.textToImage.chance!) / 2 : null,
+      ...(fits ? estimate(images, (drawn) => recallOf(drawn, k), options) : none),
+      imageToText: fits ? mean(images.map((one) => Number(one.imageToText < k))) : null,
+      textToImage: fits ? mean(images.map((one) => Number(one.textToImage < k))) : null,
+      chance: recallChance[k],
     };
   };
   const told = measured.rois.filter(({ negatives }) => negatives > 0);
@@ -61,7 +60,7 @@ export function summarize(measured: Measurements, options: BootstrapOptions): Su
   const perModality = measured.zeroShot.map((one) => [one.modality, zeroShotOf(one, options)] as const);
   return {
     recall: { 1: recall(1), 5: recall(5), 10: recall(10) },
-    gallery: measured.images.length,
+    gallery: measured.gallery,
     hardNegative: Object.fromEntries(
       hardNegativeReadings.map((reading) => [reading, hardNegative(reading)]),
     ) as Summary['hardNegative'],
@@ -73,6 +72,10 @@ export function summarize(measured: Measurements, options: BootstrapOptions): Su
     modalities: Object.fromEntries(perModality),
   };
 }
+
+/** Share of queries whose true match is among the K best, both directions together. */
+const recallOf = (images: readonly ImageRecord[], k: number) =>
+  mean(images.flatMap(({ imageToText, textToImage }) => [Number(imageToText < k), Number(textToImage < k)]));
 
 /** The mean over images of the mean over their ROIs. */
 export function perImage(rois: readonly RoiRecord[], of: (roi: RoiRecord) => number | null): number | null {
@@ -127,6 +130,38 @@ function zeroShotOf(one: ZeroShot, options: BootstrapOptions): Summary['modaliti
   return {
     ...estimate(rows, macro, options),
     classes: Object.fromEntries(one.classes.map((name, c) => [name, values[c]!])),
+  };
+}
+
+/** How much better one model is than another on the same images. */
+export interface Difference extends Estimate {
+  pValue: number | null;
+}
+
+/** first − second, both on the same resample of images: what is hard for one is hard for the other. */
+export function differences(first: Measurements, second: Measurements, options: BootstrapOptions) {
+  const both = <T extends { imageId: string }>(
+    a: readonly T[],
+    b: readonly T[],
+    statistic: (items: readonly T[]) => number | null,
+  ): Difference => {
+    if (a.length === 0) return { ...none, pValue: null };
+    const { value, low, high, n, pValue } = pairedBootstrap(a, b, statistic, { ...options, by: ({ imageId }) => imageId }); // biome-ignore format: one call
+    return { value, low, high, n, pValue };
+  };
+  const told = ({ rois }: Measurements) => rois.filter(({ negatives }) => negatives > 0);
+  const best = (rois: readonly RoiRecord[]) =>
+    Math.max(
+      ...hardNegativeReadings.map((reading) => perImage(rois, ({ hardNegative }) => hardNegative[reading]) ?? 0),
+    );
+  return {
+    'R@1': both(first.images, second.images, (images) => recallOf(images, 1)),
+    'R@10': both(first.images, second.images, (images) => recallOf(images, 10)),
+    'hard negatives': both(told(first), told(second), (rois) =>
+      perImage(rois, ({ hardNegative }) => hardNegative.fused),
+    ),
+    'hard negatives, best reading of each': both(told(first), told(second), best),
+    'zero-shot AUC': both(rowsOf(first.zeroShot), rowsOf(second.zeroShot), macroOverModalities),
   };
 }
 

@@ -1,0 +1,213 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { useBackend } from '@medalign/backend';
+import { type ReportTable, textTable, writeReport } from '@medalign/report';
+import { ConfigError, RunFolder } from '@medalign/trainer';
+import type { Config } from './config';
+import { RegionMedData } from './data';
+import { type Measurements, measure } from './evaluate';
+import { baseline, type Setting, settings } from './settings';
+import { type Difference, differences, type Estimate, type Summary, summarize } from './summary';
+import { createModel, train } from './train';
+
+export interface AblateOptions {
+  config: Config;
+  backend: string;
+  out?: string | undefined;
+  overwrite: boolean;
+  json: boolean;
+  seeds: string;
+  settings?: string | undefined;
+  smoke: boolean;
+  signal: AbortSignal;
+}
+
+/** One reading, its seeds pooled: intervals resample images, each with what every seed says of it. */
+interface Row {
+  name: string;
+  group: Setting['group'];
+  summary: Summary;
+  overBaseline?: Record<string, Difference>;
+}
+
+const say = (text: string) => process.stderr.write(`${text}\n`);
+
+/** Trains every setting with every seed, and prints the stages beside each other (the form of the paper's Fig 7). */
+export async function ablate(options: AblateOptions): Promise<void> {
+  const { config, backend, out, overwrite, json, signal } = options;
+  const seeds = options.seeds.split(',').map(Number);
+  if (seeds.length === 0 || !seeds.every((seed) => Number.isInteger(seed) && seed >= 0))
+    throw new ConfigError(`--seeds: expected whole numbers such as 0,1,2, got ${options.seeds}`);
+  const chosen = chooseSettings(options.settings, options.smoke);
+  const engine = await useBackend(backend as 'auto', { precision: config.precision });
+  const data = await RegionMedData.load(config);
+  const path = out ?? `runs/regionmed-ablation-${new Date().toISOString().replace(/[:.]/g, '-')}`;
+  // A run that was interrupted goes on: what is measured stays.
+  const going = existsSync(`${path}/measurements`) && !overwrite;
+  const folder = new RunFolder(path, { config, engine, overwrite, resume: going });
+  mkdirSync(folder.file('measurements'), { recursive: true });
+
+  // ── Every setting with every seed ───────────────────────────────────────────────────────────────────────────────
+  const pooled = new Map<string, { group: Setting['group']; measured: Measurements[] }>();
+  for (const setting of chosen) {
+    for (const seed of seeds) {
+      const own = setting.change({ ...config, seed });
+      const file = folder.file(`measurements/${fingerprint(own)}-${seed}.json`);
+      const readings = existsSync(file)
+        ? reread(readFileSync(file, 'utf8'))
+        : await trained(own, data, setting, { signal, label: `${setting.name}, seed ${seed}` });
+      if (!existsSync(file)) {
+        writeFileSync(`${file}.tmp`, JSON.stringify({ setting: setting.name, seed, readings }));
+        renameSync(`${file}.tmp`, file);
+      }
+      const kept = setting.everyStage ? readings : readings.slice(-1);
+      for (const [i, { stage, measured }] of kept.entries()) {
+        const name = setting.everyStage ? `${i + 1}. ${stage}` : setting.name;
+        const known = pooled.get(name) ?? { group: setting.group, measured: [] };
+        pooled.set(name, { ...known, measured: [...known.measured, measured] });
+      }
+    }
+  }
+
+  // ── Seeds together, and the difference from the baseline on the same images ─────────────────────────────────────
+  const bootstrap = { resamples: config.evaluate.bootstrap, seed: config.seed };
+  const first = pooled.get(baseline);
+  const rows = [...pooled].map(([name, { group, measured }]): Row => {
+    const together = pool(measured);
+    const row = { name, group, summary: summarize(together, bootstrap) };
+    if (!first || name === baseline) return row;
+    return { ...row, overBaseline: differences(together, pool(first.measured), bootstrap) };
+  });
+  const tables = ablationTables(rows, seeds, data.split.test.length);
+  const result = { backend: engine.name, seeds, rows };
+  writeFileSync(folder.file('ablation.json'), `${JSON.stringify({ ...result, config }, null, 2)}\n`);
+  await writeReport(folder.file('report.html'), {
+    title: `RegionMed-CLIP ablation on ${data.dataset.name}`,
+    summary: `Every setting trained with seeds ${seeds.join(', ')} and read on ${data.split.test.length} images of unseen patients.`,
+    tables,
+    notes: ['Intervals are 95 % percentile bootstraps over images; what all seeds say of an image is drawn together.'],
+    config: { ...config },
+    environment: JSON.parse(readFileSync(folder.file('env.json'), 'utf8')),
+  });
+  folder.finish();
+  const text = tables.map(({ title, columns, rows }) => {
+    const cells = rows.map((row) => row.map((cell) => shown(cell as string | number | null | Estimate)));
+    return `${title}\n${textTable(columns as string[], cells)}`;
+  });
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${text.join('\n\n')}\n`);
+  say(`report: ${folder.file('report.html')}`);
+}
+
+interface Reading {
+  stage: string;
+  measured: Measurements;
+}
+
+/** Trains one setting, and reads the test images after each stage (or at the end). */
+async function trained(
+  config: Config,
+  data: RegionMedData,
+  { everyStage }: Setting,
+  { signal, label }: { signal: AbortSignal; label: string },
+): Promise<Reading[]> {
+  const own = new RegionMedData(data.dataset, data.split, data.tokenizer, config);
+  const model = await createModel(config, own);
+  const readings: Reading[] = [];
+  const last = config.stages.filter(({ epochs }) => epochs > 0).at(-1)!.name;
+  const onStageEnd = async ({ name }: { name: string }) => {
+    if (everyStage || name === last) {
+      const { batchSize } = config.evaluate;
+      readings.push({ stage: name, measured: await measure(model, own, own.split.test, { batchSize }) });
+    }
+    return {};
+  };
+  await train(config, own, { model, signal, label, onStageEnd });
+  model.dispose();
+  return readings;
+}
+
+/** JSON has no NaN: a label that is not known. */
+function reread(text: string): Reading[] {
+  const { readings } = JSON.parse(text) as { readings: Reading[] };
+  for (const { measured } of readings)
+    for (const one of measured.zeroShot)
+      one.labels = one.labels.map((row) => row.map((label: number | null) => label ?? Number.NaN));
+  return readings;
+}
+
+/** The measurements of several seeds as one. */
+export function pool(perSeed: readonly Measurements[]): Measurements {
+  return {
+    images: perSeed.flatMap(({ images }) => images),
+    gallery: perSeed[0]!.gallery,
+    recallChance: perSeed[0]!.recallChance,
+    rois: perSeed.flatMap(({ rois }) => rois),
+    zeroShot: perSeed.flatMap(({ zeroShot }) => zeroShot),
+  };
+}
+
+export function ablationTables(rows: readonly Row[], seeds: readonly number[], images: number): ReportTable[] {
+  const columns = ['', 'R@1', 'R@5', 'R@10', 'hard negatives', 'ROI alone', 'whole image', 'pointing', 'zero-shot AUC'];
+  const values = ({ name, summary: { recall, hardNegative, pointing, zeroShotAuc } }: Row) => [
+    name,
+    ...[
+      recall[1],
+      recall[5],
+      recall[10],
+      hardNegative.fused,
+      hardNegative.roi,
+      hardNegative.image,
+      pointing,
+      zeroShotAuc,
+    ],
+  ];
+  const caption = `${images} images of unseen patients, seeds ${seeds.join(', ')} pooled, 95 % bootstrap over images.`;
+  const titles = {
+    stages: "After each stage (the form of the paper's Fig 7)",
+    components: 'One component at a time, after all stages',
+  };
+  const compared = rows.filter(({ overBaseline }) => overBaseline);
+  const names = Object.keys(compared[0]?.overBaseline ?? {});
+  return [
+    ...(['stages', 'components'] as const).flatMap((group) => {
+      const own = rows.filter((row) => row.group === group);
+      return own.length ? [{ title: titles[group], caption, columns, rows: own.map(values) }] : [];
+    }),
+    ...(compared.length
+      ? [
+          {
+            title: `Difference from '${baseline}', on the same images`,
+            caption,
+            columns: ['', ...names],
+            rows: compared.map(({ name, overBaseline }) => [name, ...names.map((of) => overBaseline![of]!)]),
+          },
+        ]
+      : []),
+  ];
+}
+
+function shown(cell: string | number | null | Estimate): string {
+  if (cell === null) return '–';
+  if (typeof cell === 'string') return cell;
+  if (typeof cell === 'number') return cell.toFixed(3);
+  const { value, low, high } = cell;
+  return value === null ? '–' : `${value.toFixed(3)} [${low!.toFixed(3)}, ${high!.toFixed(3)}]`;
+}
+
+function chooseSettings(wanted: string | undefined, smoke: boolean): Setting[] {
+  if (!wanted) return smoke ? settings.slice(0, 2) : settings;
+  const names = wanted.split(';').map((name) => name.trim());
+  for (const name of names) {
+    if (!settings.some((s) => s.name === name || s.group === name))
+      throw new ConfigError(
+        `--settings: no setting or table '${name}'; there are ${settings.map((s) => `'${s.name}'`).join('; ')} (separate them by ;)`,
+      );
+  }
+  return settings.filter((s) => names.includes(s.name) || names.includes(s.group));
+}
+
+/** A short name for everything that decides what is trained and read. */
+function fingerprint({ seed, data, image, model, loss, optimizer, stages, train }: Config): string {
+  const text = JSON.stringify({ seed, data, image, model, loss, optimizer, stages, train });
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
