@@ -225,3 +225,7 @@ export type Config = z.infer<typeof configSchema>;
 
 /** The stages of a configuration, and where a run stands in them. */
 export const curriculumOf = ({ stages }: Pick<Config, 'stages'>) => new Curriculum(stages);
+
+/** Which images a checkpoint is read on. */
+export const parts = ['test', 'validation', 'all'] as const;
+export type Part = (typeof parts)[number];

@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { ConfigError, loadConfig, runMain } from '@medalign/trainer';
 import { Command } from 'commander';
-import { configSchema } from './config';
+import { configSchema, parts } from './config';
+import type { EvaluationOptions } from './evaluation';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 
@@ -25,7 +26,28 @@ const program = new Command('npm run regionmed --')
   )
   .exitOverride()
   .configureOutput({ writeOut: (text) => process.stdout.write(text), writeErr: (text) => process.stderr.write(text) })
+  .enablePositionalOptions() // evaluate has options of the same names
   .action(() => {});
+
+let evaluation: EvaluationOptions | undefined;
+program
+  .command('evaluate')
+  .description('Read a trained model on unseen patients, or on another data set, and print its numbers.')
+  .requiredOption('--checkpoint <path>', 'run folder, checkpoint folder or .safetensors file')
+  .option('--data <path>', 'another MedRegion folder than the one trained on (read whole)')
+  .option('--split <part>', `${parts.join(', ')} (default: test; another set is read whole)`)
+  .option('--allow-training-patients', 'read images of patients that the model was trained on; the result says so')
+  .option('--set <a.b=value...>', "override a setting of the checkpoint's configuration")
+  .option('--out <folder>', 'where result.json goes (default: runs/regionmed-evaluate-<time>)')
+  .option('--overwrite', 'write over the result in --out')
+  .option('--backend <name>', "engine: 'auto', 'torch', 'cuda', 'tensorflow', 'wasm', 'cpu'", 'auto')
+  .option('--json', 'print one JSON object with the numbers on stdout')
+  .action(({ checkpoint, data, split, allowTrainingPatients, set, out, overwrite, backend, json }) => {
+    if (split !== undefined && !parts.includes(split))
+      throw new ConfigError(`--split: expected one of ${parts.join(', ')}, got '${split}'`);
+    const flags = { allowTrained: Boolean(allowTrainingPatients), overwrite: Boolean(overwrite), json: Boolean(json) };
+    evaluation = { checkpoint, path: data, part: split, sets: set ?? [], out, backend, ...flags };
+  });
 
 /** Settings of `--smoke`: a step of every stage on few patients. */
 const smoke = [
@@ -44,6 +66,11 @@ await runMain(async (signal) => {
     const { code, message, exitCode } = error as { code?: string; message: string; exitCode: number };
     if (exitCode === 0) return 0;
     throw new ConfigError(code === 'commander.unknownOption' ? `${message}. --help lists the options` : message);
+  }
+  if (evaluation) {
+    const { evaluate } = await import('./evaluation');
+    await evaluate(evaluation);
+    return;
   }
   const options = program.opts();
   if (program.args.length) throw new ConfigError(`unexpected argument '${program.args[0]}': --help lists the options`);

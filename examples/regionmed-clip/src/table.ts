@@ -13,18 +13,24 @@ export const readingNames = {
   image: '  the whole image',
 } as const;
 
-/** The closing table of a run: every number before and after training, and zero-shot by modality. */
-export function closingTable(after: Summary, before: Summary): string {
+/** The closing table: every number (before training too, where that is given), and zero-shot by modality. */
+export function closingTable(after: Summary, before?: Summary): string {
+  // a table without what there is not
+  const table = (head: string[], rows: string[][]) => {
+    const kept = head.map((title) => before !== undefined || !title.startsWith('before'));
+    const only = (cells: string[]) => cells.filter((_, i) => kept[i]);
+    return textTable(only(head), rows.map(only));
+  };
   const row = (name: string, of: (summary: Summary) => Estimate & { chance: number | null }) => [
     name,
-    withInterval(of(before)),
+    before ? withInterval(of(before)) : '',
     withInterval(of(after)),
     number(of(after).chance),
     String(of(after).n),
   ];
   const recall = ([1, 5, 10] as const).map((k) => [
     `R@${k}`,
-    number(before.recall[k].value),
+    number(before?.recall[k].value),
     withInterval(after.recall[k]),
     number(after.recall[k].textToImage),
     number(after.recall[k].imageToText),
@@ -32,7 +38,7 @@ export function closingTable(after: Summary, before: Summary): string {
   ]);
   const modalities = Object.entries(after.modalities).map(([name, one]) => [
     name,
-    number(before.modalities[name]?.value),
+    number(before?.modalities[name]?.value),
     withInterval(one),
     ...[
       Object.entries(one.classes)
@@ -43,10 +49,10 @@ export function closingTable(after: Summary, before: Summary): string {
   ]);
   return [
     `Image ↔ text retrieval, gallery of ${after.gallery} images of unseen patients; equal texts are matches of each other`,
-    textTable(['', 'before', 'after', 'text → image', 'image → text', 'chance'], recall),
+    table(['', 'before', 'after', 'text → image', 'image → text', 'chance'], recall),
     '',
     'Regions; mean over the ROIs of an image, then over images; 95 % bootstrap over images',
-    textTable(
+    table(
       ['', 'before training', 'after', 'chance', 'ROIs'],
       [
         ...hardNegativeReadings.map((reading) =>
@@ -57,13 +63,13 @@ export function closingTable(after: Summary, before: Summary): string {
     ),
     '',
     'Zero-shot by prompts: AUC of each class among the images of its modality, macro over classes',
-    textTable(
+    table(
       ['modality', 'before', 'after', 'classes', 'images'],
       [
         ...modalities,
         [
           'mean of modalities',
-          number(before.zeroShotAuc.value),
+          number(before?.zeroShotAuc.value),
           withInterval(after.zeroShotAuc),
           '',
           String(after.zeroShotAuc.n),
