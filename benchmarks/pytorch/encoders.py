@@ -121,8 +121,6 @@ class VitBlock(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """The class token after the last normalisation."""
-
     def __init__(self, side=224, patch=16, d=768, layers=12, heads=12):
         super().__init__()
         self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, d))
@@ -131,7 +129,11 @@ class VisionTransformer(nn.Module):
         self.blocks = nn.Sequential(*(VitBlock(d, heads) for _ in range(layers)))
         self.norm = nn.LayerNorm(d, eps=1e-6)
 
-    def forward(self, images):
+    def tokens(self, images):
+        """The class token and the patches, after the last normalisation."""
         patches = self.patch_embed["proj"](images).flatten(2).transpose(1, 2)
         x = torch.cat([self.cls_token.expand(len(images), -1, -1), patches], 1) + self.pos_embed
-        return self.norm(self.blocks(x))[:, 0]
+        return self.norm(self.blocks(x))
+
+    def forward(self, images):
+        return self.tokens(images)[:, 0]

@@ -4,8 +4,13 @@ import torch
 
 from encoders import Bert, ResNet, VisionTransformer
 from paper_plan import paper_plan
+from paper_regionmed import paper_optimizer, paper_regionmed
 
 BATCH, SIDE, PIECES, VOCABULARY = 4, 224, 99, 28996
+# RegionMed-CLIP: images, pieces of a caption, negatives of an image, PubMedBERT's vocabulary
+PAIRS, CAPTION, NEGATIVES, PUBMED = 2, 24, 5, 30522
+BOXES = [[0.3, 0.35, 0.25, 0.2], [0.65, 0.4, 0.4, 0.35], [0.5, 0.7, 0.15, 0.3], [0.25, 0.6, 0.5, 0.5]]
+CLIP = 0.5
 
 
 def step_of(build, inputs, loss, optimizer, device):
@@ -17,6 +22,26 @@ def step_of(build, inputs, loss, optimizer, device):
         def run():
             steps.zero_grad()
             loss(model, *given).backward()
+            steps.step()
+
+        return run
+
+    return make
+
+
+def regionmed_step(features, device):
+    def make():
+        model = paper_regionmed(PUBMED, features).to(device).train()
+        images = torch.randn(PAIRS, 3, SIDE, SIDE, device=device)
+        boxes = torch.tensor(BOXES, device=device).expand(PAIRS, -1, -1)
+        words = lambda texts, pieces: torch.randint(PUBMED, (texts, pieces), device=device)
+        reports, captions = words(PAIRS, PIECES), words(PAIRS * (1 + NEGATIVES), CAPTION)
+        steps = paper_optimizer(model)
+
+        def run():
+            steps.zero_grad()
+            model.loss(images, boxes, reports, captions).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             steps.step()
 
         return run
@@ -54,4 +79,8 @@ def model_steps(device):
         bert: make(lambda: Bert(VOCABULARY), lambda: [ids(), mask()], pooled_bert),
         vit: make(VisionTransformer, lambda: [images()], pooled_vit),
         paper: make(plan, lambda: [*last(), ids()], plan_loss, adam),
+        **{
+            f"RegionMed-CLIP paper step, 2 pairs, 4 ROIs: {features}": regionmed_step(features, device)
+            for features in ("crops", "align")
+        },
     }

@@ -3,12 +3,16 @@ import { Adam, valueAndGradients } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Case } from './cases';
 import { planStep } from './plan-step';
+import { boxes, regionMedStep } from './regionmed-step';
 
 /** Sizes of the steps; pytorch/model_steps.py has the same. BERT's vocabulary is BioClinicalBERT's. */
 const [BATCH, SIDE, PIECES, VOCABULARY] = [4, 224, 99, 28996];
+/** RegionMed-CLIP: images, pieces of a caption, negatives of an image, PubMedBERT's vocabulary. */
+const [PAIRS, CAPTION, NEGATIVES, PUBMED] = [2, 24, 5, 30522];
 
-const randomImages = () => tf.randomNormal<tf.Rank.R4>([BATCH, SIDE, SIDE, 3], 0, 1, 'float32', 1);
-const randomIds = () => tf.randomUniformInt([BATCH, PIECES], 0, VOCABULARY, 2) as tf.Tensor2D;
+const randomImages = (n = BATCH) => tf.randomNormal<tf.Rank.R4>([n, SIDE, SIDE, 3], 0, 1, 'float32', 1);
+const randomIds = (shape: [number, number] = [BATCH, PIECES], vocabulary = VOCABULARY) =>
+  tf.randomUniformInt(shape, 0, vocabulary, 2) as tf.Tensor2D;
 
 /** Forward, backward and AdamW; the loss is the sum of squares of what `forward` returns. */
 function step<M extends Module>(build: () => M, inputs: () => tf.Tensor[], forward: Forward<M>): Case['make'] {
@@ -70,4 +74,15 @@ export const modelCases: Case[] = [
       return planStep('paper.yaml', VOCABULARY, { images: randomImages(), ids: randomIds(), lengths });
     },
   },
+  ...(['crops', 'align'] as const).map((features) => ({
+    name: `RegionMed-CLIP paper step, 2 pairs, 4 ROIs: ${features}`,
+    memory: true,
+    make: () =>
+      regionMedStep(PUBMED, features, {
+        images: randomImages(PAIRS),
+        boxes,
+        reports: randomIds([PAIRS, PIECES], PUBMED),
+        captions: randomIds([PAIRS * (1 + NEGATIVES), CAPTION], PUBMED),
+      }),
+  })),
 ];

@@ -8,9 +8,12 @@ import { Bert, type Module, ResNet, VisionTransformer } from '@medalign/encoders
 import { configSchema } from '@medalign/example-plan/config';
 import { resolveAlignment } from '@medalign/example-plan/recipes';
 import { initialModel } from '@medalign/example-plan/step';
-import { type Loss, valueAndGradients } from '@medalign/trainer';
+import { configSchema as regionSchema } from '@medalign/example-regionmed-clip/config';
+import { initialModel as regionModel } from '@medalign/example-regionmed-clip/step';
+import { addPrefix, type Loss, valueAndGradients } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { planTexts } from './plan-step';
+import { boxes, regionInputs } from './regionmed-step';
 
 const [python = 'python3', engine = 'torch'] = process.argv.slice(2);
 await useBackend(engine, { log: () => {} });
@@ -27,9 +30,11 @@ const text = { layers: sizes.layers, heads: 2, intermediateSize: 24 };
 interface Given {
   /** Parts by the prefix of their names in PyTorch. */
   parts: Record<string, Module>;
-  /** Parameters of no part. */
-  scalars?: Record<string, tf.Variable>;
+  /** Parameters of no part; matrices lie the other way round in PyTorch. */
+  others?: Record<string, tf.Variable>;
   images?: tf.Tensor4D;
+  /** Of RegionMed-CLIP. */
+  captions?: tf.Tensor2D;
   loss(): Loss;
 }
 
@@ -50,8 +55,43 @@ function plan(): Given {
   const heads = Object.fromEntries(Object.entries(model.heads).map(([name, head]) => [`${name}.`, head]));
   return {
     parts: { 'resnet.': model.resnet, 'bert.': model.bert, ...heads },
-    scalars: { alpha: model.alpha, beta: model.beta },
+    others: { alpha: model.alpha, beta: model.beta },
     loss: () => model.loss(images, texts, resolveAlignment(config), { training, seed: 1 }),
+  };
+}
+
+/** Random boxes of ROIs read off the patch grid; crops of whole images, which both sides cut in the same way. */
+function regionMed(features: 'crops' | 'align'): Given {
+  const config = regionSchema.parse({
+    image: { resize: 64, crop: 32 },
+    data: { negatives: 2 },
+    model: {
+      width: 12,
+      image: { kind: 'vit', vit: { patchSize: 8, width: 16, layers: 2, heads: 2 } },
+      text: { ...text, hiddenSize: 16, maxPositions: 32, pool: 'cls' },
+      roi: { features, heads: 2 },
+    },
+  });
+  const words = Array.from({ length: sizes.vocabulary }, (_, i) => `${i}`);
+  const model = regionModel(config, words);
+  const small = tf.slice(images, 0, [3, 32, 32, 3]);
+  const captions = tf.randomUniformInt([9, 5], 0, sizes.vocabulary, 3) as tf.Tensor2D;
+  const own = features === 'align' ? boxes : boxes.map(() => [0.5, 0.5, 1, 1]);
+  const inputs = regionInputs({ images: small, boxes: own, reports: ids, captions });
+  return {
+    parts: {
+      'image.': model.image.backbone,
+      'text.': model.bert,
+      'heads.image.': model.heads.image,
+      'heads.text.': model.heads.text,
+    },
+    others: Object.fromEntries([
+      ...addPrefix('roi', model.processor.parameters()),
+      ...addPrefix('loss_weights', model.uncertainties),
+    ]),
+    captions,
+    images: small,
+    loss: () => model.loss(inputs, ['global', 'roi', 'negative'], { training, seed: 1 }),
   };
 }
 
@@ -71,10 +111,13 @@ const models: Record<string, () => Given> = {
     return { parts: { '': model }, images: small, loss: () => square(model.apply(small, { training }).classToken) };
   },
   plan,
+  'regionmed, align': () => regionMed('align'),
+  'regionmed, crops': () => regionMed('crops'),
 };
 
 type Entry = { shape: readonly number[]; data: ArrayLike<number> };
 const plain = (x: tf.Tensor) => ({ shape: x.shape, data: Array.from(x.dataSync()) });
+const turned = (x: tf.Tensor) => (x.rank === 2 ? tf.transpose(x) : x);
 
 function inPyTorch(input: object): { loss: number; gradients: Record<string, Entry> } {
   const script = fileURLToPath(new URL('../pytorch/same_models.py', import.meta.url));
@@ -88,19 +131,20 @@ function inPyTorch(input: object): { loss: number; gradients: Record<string, Ent
 }
 
 for (const [name, make] of Object.entries(models)) {
-  const { parts, scalars = {}, images: input = images, loss } = make();
+  const { parts, others = {}, images: input = images, captions = ids, loss } = make();
   const named = Object.entries(parts).map(([prefix, part]) => ({ prefix, part, state: part.stateDict() }));
   const state = Object.fromEntries([
     ...named.flatMap(({ prefix, state }) =>
       [...state].map(([key, { shape, data }]) => [prefix + key, { shape, data: Array.from(data) }]),
     ),
-    ...Object.entries(scalars).map(([key, x]) => [key, plain(x)]),
+    ...Object.entries(others).map(([key, x]) => [key, plain(turned(x))]),
   ]);
-  const places = new Map(Object.entries(scalars));
+  const places = new Map(Object.entries(others));
   for (const { prefix, part } of named) for (const [key, x] of part.parameters()) places.set(prefix + key, x);
   const own = valueAndGradients(loss, places);
 
-  const theirs = inPyTorch({ name, sizes, state, images: plain(input), ids: plain(ids) });
+  const given = { images: plain(input), ids: plain(ids), captions: plain(captions) };
+  const theirs = inPyTorch({ name, sizes, state, boxes, ...given });
   // their gradients, loaded as if they were weights, lie as ours do
   for (const { prefix, part, state } of named) {
     const buffers = [...part.buffers().keys()].map((key) => [key, state.get(key)!] as [string, Entry]);
@@ -109,7 +153,10 @@ for (const [name, make] of Object.entries(models)) {
     );
     part.loadStateDict(new Map([...buffers, ...gradients]));
   }
-  for (const [key, x] of Object.entries(scalars)) x.assign(tf.scalar(theirs.gradients[key]!.data[0]!));
+  for (const [key, x] of Object.entries(others)) {
+    const { data, shape } = theirs.gradients[key]!;
+    x.assign(turned(tf.tensor(Array.from(data), [...shape])));
+  }
 
   const value = own.value.dataSync()[0]!;
   const worst = { name: '', difference: Math.abs(value / theirs.loss - 1) };

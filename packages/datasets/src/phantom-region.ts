@@ -99,13 +99,18 @@ function regionImage(person: Person, k: number, keys: (number | string)[], optio
   const random = randomStream(...keys);
   const normal = random.chance(options.normalRate);
   const pathology = random.pick(pathologies[modality]);
-  const look = drawLook(pathology, random);
+  let look = drawLook(pathology, random);
   // Several regions of one image are one finding; large ones may be fewer than wanted, for want of room.
   const usual = random.pick([1, 1, 1, 1, 1, 2, 2, 2, 3, 4]);
   const wanted = Math.min(options.regions[1], Math.max(options.regions[0], usual));
-  const lesions = normal ? [] : placeLesions(scene, look, wanted, randomStream(...keys, 'place'));
-  if (!normal && lesions.length === 0)
-    throw new Error(`phantomMedRegion: no place for a ${look.size} lesion in ${modality}`);
+  const place = () => placeLesions(scene, look, wanted, randomStream(...keys, 'place'));
+  let lesions = normal ? [] : place();
+  if (!normal && lesions.length === 0) {
+    // a narrow anatomy has no room for a large one
+    look = { ...look, size: 'small' };
+    lesions = place();
+  }
+  if (!normal && lesions.length === 0) throw new Error(`phantomMedRegion: no place for a lesion in ${modality}`);
 
   // The view moves a little between images of one patient, but lesions are placed in the image itself.
   const [zoom, dx, dy] = [random.between(0.97, 1.03), random.between(-0.012, 0.012), random.between(-0.012, 0.012)];
