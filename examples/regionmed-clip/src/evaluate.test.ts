@@ -118,8 +118,7 @@ describe('what is printed', () => {
       const samples = places.map((i) => all.samples[i]!);
       const values = Object.keys(samples[0]!.labels!).flatMap((name) => {
         const prompts = promptRows(model, data, name);
-        const centre = Array.from(prompts[0]!, (_, c) => average(prompts.map((prompt) => prompt[c]!)));
-        const scores = places.map((i) => cosine(all.global[i]!, centre));
+        const scores = places.map((i) => Math.max(...prompts.map((prompt) => cosine(all.global[i]!, prompt))));
         return areaTwin(scores, labelsOf(samples, name)) ?? [];
       });
       return [modality, values.length ? average(values) : null] as const;

@@ -3,7 +3,7 @@ import { boxMask, pointingGame, promptEnsemble, recallAtK, zeroShotScores } from
 import * as tf from '@tensorflow/tfjs-core';
 import { onEngine, type RegionMedData, tokenize } from './data';
 import type { RegionMedModel } from './model';
-import { promptsOf } from './prompts';
+import { aggregate, promptsOf } from './prompts';
 
 /** What a ROI is read from when it is to find its caption: the ROI itself, as it was encoded, or the whole image. */
 export const hardNegativeReadings = ['fused', 'roi', 'image'] as const;
@@ -37,7 +37,7 @@ export interface ZeroShot {
   modality: string;
   classes: string[];
   imageIds: string[];
-  /** `[n][c]`, cosine with the prompts of the class. */
+  /** `[n][c]`, cosine with that prompt of the class which fits best. */
   scores: number[][];
   /** `[n][c]` 0, 1 or NaN. */
   labels: number[][];
@@ -156,7 +156,7 @@ async function zeroShot(
     const { scores } = zeroShotScores(
       places.map((i) => vectors[i]!),
       prompts,
-      { promptClasses },
+      { promptClasses, aggregate },
     );
     const label = (i: number, name: string) => {
       const value = samples[i]!.labels?.[name];
