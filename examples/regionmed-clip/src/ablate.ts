@@ -3,9 +3,10 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { useBackend } from '@medalign/backend';
 import { type ReportTable, textTable, writeReport } from '@medalign/report';
 import { ConfigError, RunFolder } from '@medalign/trainer';
+import { ablationCurves } from './ablation-curves';
 import type { Config } from './config';
 import { RegionMedData } from './data';
-import { type Measurements, measure } from './evaluate';
+import { hardNegativeReadings, type Measurements, measure } from './evaluate';
 import { baseline, type Setting, settings } from './settings';
 import { type Difference, differences, type Estimate, type Summary, summarize } from './summary';
 import { createModel, train } from './train';
@@ -84,6 +85,7 @@ export async function ablate(options: AblateOptions): Promise<void> {
   await writeReport(folder.file('report.html'), {
     title: `RegionMed-CLIP ablation on ${data.dataset.name}`,
     summary: `Every setting trained with seeds ${seeds.join(', ')} and read on ${data.split.test.length} images of unseen patients.`,
+    curves: ablationCurves(rows),
     tables,
     notes: ['Intervals are 95 % percentile bootstraps over images; what all seeds say of an image is drawn together.'],
     config: { ...config },
@@ -92,7 +94,8 @@ export async function ablate(options: AblateOptions): Promise<void> {
   folder.finish();
   const text = tables.map(({ title, columns, rows }) => {
     const cells = rows.map((row) => row.map((cell) => shown(cell as string | number | null | Estimate)));
-    return `${title}\n${textTable(columns as string[], cells)}`;
+    const titles = columns.map((column) => (typeof column === 'string' ? column : column.title));
+    return `${title}\n${textTable(titles, cells)}`;
   });
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${text.join('\n\n')}\n`);
   say(`report: ${folder.file('report.html')}`);
@@ -147,19 +150,16 @@ export function pool(perSeed: readonly Measurements[]): Measurements {
 }
 
 export function ablationTables(rows: readonly Row[], seeds: readonly number[], images: number): ReportTable[] {
-  const columns = ['', 'R@1', 'R@5', 'R@10', 'hard negatives', 'ROI alone', 'whole image', 'pointing', 'zero-shot AUC'];
+  const numbers = (titles: readonly string[]) => ['', ...titles.map((title) => ({ title, digits: 3 }))];
+  const columns = numbers(['R@1', 'R@10', 'hard negatives', 'ROI alone', 'whole image', 'pointing', 'zero-shot AUC']);
   const values = ({ name, summary: { recall, hardNegative, pointing, zeroShotAuc } }: Row) => [
     name,
-    ...[
-      recall[1],
-      recall[5],
-      recall[10],
-      hardNegative.fused,
-      hardNegative.roi,
-      hardNegative.image,
-      pointing,
-      zeroShotAuc,
-    ],
+    ...[recall[1], recall[10], hardNegative.fused, hardNegative.roi, hardNegative.image, pointing, zeroShotAuc],
+  ];
+  const chance = ({ summary: { recall, hardNegative, pointing } }: Row) => [
+    'chance',
+    ...[recall[1], recall[10], ...hardNegativeReadings.map((name) => hardNegative[name]), pointing].map((one) => one.chance), // biome-ignore format: one line
+    0.5,
   ];
   const caption = `${images} images of unseen patients, seeds ${seeds.join(', ')} pooled, 95 % bootstrap over images.`;
   const titles = {
@@ -171,14 +171,16 @@ export function ablationTables(rows: readonly Row[], seeds: readonly number[], i
   return [
     ...(['stages', 'components'] as const).flatMap((group) => {
       const own = rows.filter((row) => row.group === group);
-      return own.length ? [{ title: titles[group], caption, columns, rows: own.map(values) }] : [];
+      return own.length
+        ? [{ title: titles[group], caption, columns, rows: [...own.map(values), chance(own[0]!)] }]
+        : [];
     }),
     ...(compared.length
       ? [
           {
             title: `Difference from '${baseline}', on the same images`,
             caption,
-            columns: ['', ...names],
+            columns: numbers(names),
             rows: compared.map(({ name, overBaseline }) => [name, ...names.map((of) => overBaseline![of]!)]),
           },
         ]

@@ -229,3 +229,7 @@ export const curriculumOf = ({ stages }: Pick<Config, 'stages'>) => new Curricul
 /** Which images a checkpoint is read on. */
 export const parts = ['test', 'validation', 'all'] as const;
 export type Part = (typeof parts)[number];
+
+/** What a checkpoint is read for: the numbers of a training run, or classification after a few examples. */
+export const evaluationTasks = ['alignment', 'few-shot'] as const;
+export type EvaluationTask = (typeof evaluationTasks)[number];

@@ -1,7 +1,8 @@
 import { cleanText, type MedRegionSample } from '@medalign/datasets';
 import { boxMask, pointingGame, promptEnsemble, recallAtK, zeroShotScores } from '@medalign/eval-metrics';
 import * as tf from '@tensorflow/tfjs-core';
-import { onEngine, type RegionMedData, tokenize } from './data';
+import { type RegionMedData, tokenize } from './data';
+import { dot, type EncodedSample, encodedSamples, rowsOf } from './encoded';
 import type { RegionMedModel } from './model';
 import { aggregate, promptsOf } from './prompts';
 
@@ -54,65 +55,46 @@ export interface Measurements {
   zeroShot: ZeroShot[];
 }
 
-/** Reads a model on samples: retrieval, hard negatives, where ROIs look, zero-shot classes. */
+/**
+ * Reads a model on samples: retrieval, hard negatives, where ROIs look, zero-shot classes.
+ *
+ * @param options `keep` gets everything that was encoded, for a report to show.
+ */
 export async function measure(
   model: RegionMedModel,
   data: RegionMedData,
   samples: readonly MedRegionSample[],
-  { batchSize }: { batchSize: number },
+  { batchSize, keep }: { batchSize: number; keep?: EncodedSample[] },
 ): Promise<Measurements> {
   const read: MedRegionSample[] = [];
   const images: Float32Array[] = [];
   const texts: Float32Array[] = [];
   const textIds: number[] = [];
   const rois: RoiRecord[] = [];
-  for await (const { samples: own, transforms, roiNumbers, share } of data.evaluationBatches(samples, batchSize)) {
-    const inputs = onEngine(share, data.tokenizer, data.config, { regions: true });
-    const { k, r } = { k: data.config.data.negatives, r: data.config.model.roi.max };
-    const [b] = share.shape;
-    const encoded = model.encodeRegions(inputs);
-    const attention = tf.tidy(() => tf.mean(model.attention(encoded, inputs), 1) as tf.Tensor3D); // [b, r, 1 + p]
-    const captions = model.encodeTexts(inputs.captions!);
-    const reports = model.encodeTexts(inputs.texts);
-    const [global, raw, fused] = await Promise.all([encoded.global, encoded.rois, encoded.fused].map(rowsOf));
-    const captionRows = await rowsOf(captions);
-    const looks = await rowsOf(attention);
-    images.push(...global!);
-    texts.push(...(await rowsOf(reports)));
-    textIds.push(...share.labels.textIds);
-    read.push(...own);
-    own.forEach((sample, i) => {
-      const wrong = share.negatives[i]!.map((_, n) => captionRows[b + i * k + n]!);
-      roiNumbers[i]!.forEach((number, place) => {
-        const own: Record<HardNegativeReading, Float32Array> = {
-          fused: fused![i * r + place]!,
-          roi: raw![i * r + place]!,
-          image: global![i]!,
-        };
-        const above = (vector: Float32Array): 0 | 1 | null =>
-          wrong.length === 0
-            ? null
-            : wrong.every((negative) => dot(vector, captionRows[i]!) > dot(vector, negative))
-              ? 1
-              : 0;
-        const box = sample.rois[number]!;
-        const view = transforms[i]!;
-        const [height, width] = encoded.grid;
-        // with the paper's literal keys there is one weight, and nowhere to point
-        const patches = looks[i * r + place]!.subarray(-height * width);
-        const map = patches.length === height * width ? view.toOriginal(patches, { height, width }) : undefined;
-        rois.push({
-          imageId: sample.id,
-          modality: sample.modality,
-          hardNegative: { fused: above(own.fused), roi: above(own.roi), image: above(own.image) },
-          negatives: wrong.length,
-          pointing: map ? pointingGame(map, boxMask([box], view)).value : null,
-          area: (box.width * box.height) / (view.width * view.height),
-        });
+  for await (const encoded of encodedSamples(model, data, samples, { batchSize })) {
+    const { sample, view, grid } = encoded;
+    keep?.push(encoded);
+    images.push(encoded.global);
+    texts.push(encoded.texts.own);
+    textIds.push(encoded.texts.id);
+    read.push(sample);
+    for (const roi of encoded.rois) {
+      const box = sample.rois[roi.number]!;
+      const [height, width] = grid;
+      const map = roi.looks && view.toOriginal(roi.looks, { height, width });
+      rois.push({
+        imageId: sample.id,
+        modality: sample.modality,
+        hardNegative: {
+          fused: aboveNegatives(roi.fused, encoded.texts),
+          roi: aboveNegatives(roi.raw, encoded.texts),
+          image: aboveNegatives(encoded.global, encoded.texts),
+        },
+        negatives: encoded.texts.negatives.length,
+        pointing: map ? pointingGame(map, boxMask([box], view)).value : null,
+        area: (box.width * box.height) / (view.width * view.height),
       });
-    });
-    tf.dispose([encoded.tokens, encoded.global, encoded.rois, encoded.fused, attention, captions, reports]);
-    inputs.dispose();
+    }
   }
   const scores = images.map((image) => texts.map((text) => dot(image, text)));
   const columns = texts.map((_, j) => scores.map((row) => row[j]!));
@@ -135,6 +117,13 @@ export async function measure(
   };
 }
 
+/** 1: strictly closer to the caption than to every negative; null: there is none. */
+function aboveNegatives(vector: Float32Array, { caption, negatives }: EncodedSample['texts']): 0 | 1 | null {
+  if (negatives.length === 0) return null;
+  const own = dot(vector, caption);
+  return negatives.every((negative) => own > dot(vector, negative)) ? 1 : 0;
+}
+
 /** Scores each image against the prompts of its modality's classes: those that are labelled in any of its images. */
 async function zeroShot(
   model: RegionMedModel,
@@ -148,16 +137,7 @@ async function zeroShot(
     const places = samples.flatMap((sample, i) => (sample.modality === modality ? [i] : []));
     const classes = [...new Set(places.flatMap((i) => Object.keys(samples[i]!.labels ?? {})))];
     if (classes.length === 0) continue;
-    const { texts, promptClasses } = promptEnsembleOf(classes);
-    const tokens = tokenize(texts, data.tokenizer, data.config);
-    const encoded = model.encodeTexts(tokens);
-    const prompts = await rowsOf(encoded);
-    tf.dispose([encoded, tokens.ids, tokens.attentionMask]);
-    const { scores } = zeroShotScores(
-      places.map((i) => vectors[i]!),
-      prompts,
-      { promptClasses, aggregate },
-    );
+    const scores = await promptScores(model, data, classes, places.map((i) => vectors[i]!)); // biome-ignore format: one call
     const label = (i: number, name: string) => {
       const value = samples[i]!.labels?.[name];
       return value === 0 || value === 1 ? value : Number.NaN;
@@ -171,6 +151,21 @@ async function zeroShot(
     });
   }
   return result;
+}
+
+/** `[n][c]` cosine of each image vector with that prompt of each class which fits best. */
+export async function promptScores(
+  model: RegionMedModel,
+  data: RegionMedData,
+  classes: readonly string[],
+  vectors: readonly Float32Array[],
+): Promise<number[][]> {
+  const { texts, promptClasses } = promptEnsembleOf(classes);
+  const tokens = tokenize(texts, data.tokenizer, data.config);
+  const encoded = model.encodeTexts(tokens);
+  const prompts = await rowsOf(encoded);
+  tf.dispose([encoded, tokens.ids, tokens.attentionMask]);
+  return zeroShotScores(vectors, prompts, { promptClasses, aggregate }).scores;
 }
 
 /** Every class in every template, cleaned; texts that are equal then are kept, so that each class has as many. */
@@ -193,17 +188,4 @@ export function bestPlace(scores: readonly number[], ids: readonly number[], id:
     if (scores[j]! > scores[best]! || (scores[j] === scores[best] && j < best)) place += 1;
   }
   return place;
-}
-
-/** `[…, d]` as one row for each of the others. */
-async function rowsOf(tensor: tf.Tensor): Promise<Float32Array[]> {
-  const data = (await tensor.data()) as Float32Array;
-  const d = tensor.shape.at(-1)!;
-  return Array.from({ length: data.length / d }, (_, i) => data.slice(i * d, (i + 1) * d));
-}
-
-function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
 }

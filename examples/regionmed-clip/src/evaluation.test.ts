@@ -5,6 +5,7 @@ import { useBackend } from '@medalign/backend';
 import { phantomMedRegion, writeManifest, writeMedRegion } from '@medalign/datasets';
 import { RunFolder } from '@medalign/trainer';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { EvaluationTask } from './config';
 import { RegionMedData } from './data';
 import { measure } from './evaluate';
 import { type EvaluationOptions, evaluate } from './evaluation';
@@ -35,7 +36,7 @@ describe('evaluate', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   let results = 0;
-  async function read(options: Partial<EvaluationOptions> = {}) {
+  async function read<T extends EvaluationTask = 'alignment'>(options: Partial<EvaluationOptions> & { task?: T } = {}) {
     const spies = (['stdout', 'stderr'] as const).map((name) =>
       vi.spyOn(process[name], 'write').mockImplementation(() => true),
     );
@@ -49,7 +50,7 @@ describe('evaluate', () => {
         backend: 'wasm',
         json: true,
       };
-      return { out, result: await evaluate({ ...defaults, out, ...options }) };
+      return { out, result: await evaluate<T>({ ...defaults, out, ...options }) };
     } finally {
       for (const spy of spies) spy.mockRestore();
     }
@@ -77,6 +78,24 @@ describe('evaluate', () => {
     const { result } = await read({ path });
     expect(result).toMatchObject({ dataset: 'medregion', part: 'all', trainingImages: 0, test: { gallery: 8 } });
     expect(Object.keys(result.test.zeroShotAuc).length).toBe(8);
+  });
+
+  it('tells images apart after a few examples of training patients, and saves which', async () => {
+    const { result, out } = await read({ task: 'few-shot', shots: [1], seeds: 6 });
+    expect(result).toMatchObject({ task: 'few-shot', part: 'test', shots: [1], seeds: [0, 1, 2, 3, 4, 5] });
+    expect(JSON.parse(readFileSync(join(out, 'result.json'), 'utf8'))).toEqual(result);
+    const ids = JSON.parse(readFileSync(join(out, 'few-shot-ids.json'), 'utf8'));
+    const { parts } = JSON.parse(readFileSync(join(run, 'split.json'), 'utf8'));
+    const training = new Set(parts.train.ids);
+    expect(ids.length % 6).toBe(0);
+    expect(ids.flatMap(({ images }: { images: string[] }) => images).every((id: string) => training.has(id))).toBe(
+      true,
+    );
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('Few-shot classification of frozen vectors');
+    await expect(read({ task: 'few-shot', part: 'all', allowTrained: true })).rejects.toThrow(
+      /--split all: --task few-shot/,
+    );
+    await expect(read({ task: 'few-shot', shots: [50] })).rejects.toThrow(/two classes with 50 images each/);
   });
 
   it('never writes over a training run or a result, and says what is no checkpoint', async () => {

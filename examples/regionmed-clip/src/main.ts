@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { ConfigError, loadConfig, runMain } from '@medalign/trainer';
 import { Command } from 'commander';
-import { configSchema, parts } from './config';
+import { configSchema, evaluationTasks, parts } from './config';
 import type { EvaluationOptions } from './evaluation';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
@@ -34,6 +34,12 @@ program
   .command('evaluate')
   .description('Read a trained model on unseen patients, or on another data set, and print its numbers.')
   .requiredOption('--checkpoint <path>', 'run folder, checkpoint folder or .safetensors file')
+  .option(
+    '--task <name>',
+    `${evaluationTasks.join(', ')} (default: ${evaluationTasks[0]}, the numbers of a training run)`,
+  )
+  .option('--shots <list>', 'few-shot: examples of each class (default: 1,5)')
+  .option('--seeds <n>', 'few-shot: draws of the examples, 5 or more (default: 5)')
   .option('--data <path>', 'another MedRegion folder than the one trained on (read whole)')
   .option('--split <part>', `${parts.join(', ')} (default: test; another set is read whole)`)
   .option('--allow-training-patients', 'read images of patients that the model was trained on; the result says so')
@@ -42,12 +48,32 @@ program
   .option('--overwrite', 'write over the result in --out')
   .option('--backend <name>', "engine: 'auto', 'torch', 'cuda', 'tensorflow', 'wasm', 'cpu'", 'auto')
   .option('--json', 'print one JSON object with the numbers on stdout')
-  .action(({ checkpoint, data, split, allowTrainingPatients, set, out, overwrite, backend, json }) => {
+  .action(({ checkpoint, data, split, allowTrainingPatients, set, out, overwrite, backend, json, ...of }) => {
     if (split !== undefined && !parts.includes(split))
       throw new ConfigError(`--split: expected one of ${parts.join(', ')}, got '${split}'`);
     const flags = { allowTrained: Boolean(allowTrainingPatients), overwrite: Boolean(overwrite), json: Boolean(json) };
-    evaluation = { checkpoint, path: data, part: split, sets: set ?? [], out, backend, ...flags };
+    evaluation = { checkpoint, path: data, part: split, sets: set ?? [], out, backend, ...flags, ...taskOf(of) };
   });
+
+/** `--task` and the options that belong to one of them. */
+function taskOf({ task = evaluationTasks[0], shots, seeds }: Partial<Record<'task' | 'shots' | 'seeds', string>>) {
+  if (!evaluationTasks.some((name) => name === task))
+    throw new ConfigError(`--task: expected one of ${evaluationTasks.join(', ')}, got '${task}'`);
+  for (const [option, value] of Object.entries({ shots, seeds }))
+    if (value !== undefined && task !== 'few-shot')
+      throw new ConfigError(`--${option}: belongs to --task few-shot, got --task ${task}`);
+  const counts = shots?.split(',').map(Number);
+  if (counts && !(counts.every((k) => Number.isInteger(k) && k > 0) && new Set(counts).size === counts.length))
+    throw new ConfigError(`--shots: expected different whole numbers above 0 such as 1,5, got '${shots}'`);
+  if (seeds !== undefined && !(Number.isInteger(Number(seeds)) && Number(seeds) >= 5))
+    throw new ConfigError(`--seeds: expected a whole number, 5 or more, got '${seeds}'. Fix: one draw is no result`);
+  const sorted = counts?.sort((a, b) => a - b);
+  return {
+    task: task as (typeof evaluationTasks)[number],
+    shots: sorted,
+    ...(seeds !== undefined && { seeds: Number(seeds) }),
+  };
+}
 
 /** Settings of `--smoke`: a step of every stage on few patients. */
 const smoke = [

@@ -1,6 +1,8 @@
 import { isNoFinding, noFinding } from '@medalign/datasets';
 
-const places = ['upper', 'middle', 'lower'].flatMap((row) => ['left', 'center', 'right'].map((side) => `${row} ${side}`));
+const places = ['upper', 'middle', 'lower'].flatMap((row) =>
+  ['left', 'center', 'right'].map((side) => `${row} ${side}`),
+);
 
 /** How a finding is written in region captions: a caption of MedRegion always says where. */
 const templates = places.map((place) => `There is {} located in the ${place} of the image`);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { configSchema, curriculumOf } from './config';
 import { RegionMedData } from './data';
+import type { EncodedSample } from './encoded';
 import { measure } from './evaluate';
 import { writeRegionMedReport } from './report';
 import type { StageLine } from './run';
@@ -186,26 +187,26 @@ describe('the RegionMed-CLIP example', () => {
     const data = await RegionMedData.load(config);
     const model = await createModel(config, data);
     const run = new RunFolder(join(folder, 'run'), { config });
-    const read = async () =>
-      summarize(await measure(model, data, data.split.test, { batchSize: 4 }), { resamples: 5, seed: 0 });
+    const read = async (keep?: EncodedSample[]) => {
+      const measured = await measure(model, data, data.split.test, { batchSize: 4, ...(keep && { keep }) });
+      return { measured, summary: summarize(measured, { resamples: 5, seed: 0 }) };
+    };
     const before = await read();
-    await train(config, data, { model, run, onStageEnd: async () => ({ test: toJson(await read()) }) });
+    const onStageEnd = async () => ({ test: toJson((await read()).summary) });
+    await train(config, data, { model, run, onStageEnd });
     const stages = readMetrics(run.metrics).filter(({ kind }) => kind === 'stage') as StageLine[];
     expect(stages.map(({ stage, step }) => [stage, step])).toEqual([['global', 2], ['region', 4], ['joint', 6]]); // biome-ignore format: one line
-    const after = await read();
-    const path = await writeRegionMedReport({
-      folder: run,
-      config,
-      engine: { name: 'wasm' },
-      data,
-      model,
-      before,
-      after,
-      stages,
-    });
+    const encoded: EncodedSample[] = [];
+    const after = await read(encoded);
+    const common = { folder: run, config, engine: { name: 'wasm' }, data };
+    const path = await writeRegionMedReport({ ...common, before, after, encoded, stages });
     const html = readFileSync(path, 'utf8');
-    for (const part of ['After each stage', 'Zero-shot by prompts', 'pointing game', 'ROI 1'])
+    const parts = ['Before and after training', 'After each stage', 'By modality', 'Zero-shot by prompts'];
+    for (const part of [...parts, 'Where ROIs look', 'Retrieval, worst', 'Hard negatives after each stage', 'ROI 1'])
       expect(html).toContain(part);
+    const pictures = readdirSync(run.file('overlays'));
+    expect(pictures.length).toBeGreaterThanOrEqual(2);
+    expect(pictures.every((name) => /^\w+-p\d+-\d+-roi\d\.png$/.test(name))).toBe(true);
     expect(html).not.toMatch(/(src|href)="https?:/);
     model.dispose();
   });

@@ -4,6 +4,7 @@ import { writeManifest } from '@medalign/datasets';
 import { type MetricsLine, RunFolder, readMetrics } from '@medalign/trainer';
 import type { Config } from './config';
 import { RegionMedData } from './data';
+import type { EncodedSample } from './encoded';
 import { measure } from './evaluate';
 import { writeRegionMedReport } from './report';
 import { summarize, toJson } from './summary';
@@ -47,8 +48,10 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
   // ── Before training ─────────────────────────────────────────────────────────────────────────────────────────────
   const model = await createModel(config, data);
   const bootstrap = { resamples: config.evaluate.bootstrap, seed: config.seed };
-  const read = async () =>
-    summarize(await measure(model, data, test, { batchSize: config.evaluate.batchSize }), bootstrap);
+  const read = async (keep?: EncodedSample[]) => {
+    const measured = await measure(model, data, test, { batchSize: config.evaluate.batchSize, ...(keep && { keep }) });
+    return { measured, summary: summarize(measured, bootstrap) };
+  };
   say('reading the model before training …');
   const before = await read();
 
@@ -58,29 +61,30 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
     run: folder,
     resume: resume !== undefined,
     signal,
-    ...(config.evaluate.stages && { onStageEnd: async () => ({ test: toJson(await read()) }) }),
+    ...(config.evaluate.stages && { onStageEnd: async () => ({ test: toJson((await read()).summary) }) }),
   });
   say(
     `trained ${trained.steps} steps in ${trained.seconds.toFixed(0)} s; ${trained.skippedImages} broken images skipped, ${trained.emptySteps} steps without an ROI`,
   );
 
   // ── After training ──────────────────────────────────────────────────────────────────────────────────────────────
-  const after = await read();
+  const encoded: EncodedSample[] = [];
+  const after = await read(encoded);
   const stages = readMetrics(folder.metrics).filter(({ kind }) => kind === 'stage') as StageLine[];
-  const report = await writeRegionMedReport({ folder, config, engine, data, model, before, after, stages });
+  const report = await writeRegionMedReport({ folder, config, engine, data, before, after, encoded, stages });
   const result = {
     backend: engine.name,
     seconds: Math.round(trained.seconds * 10) / 10,
     seed: config.seed,
-    test: toJson(after),
-    before: toJson(before),
+    test: toJson(after.summary),
+    before: toJson(before.summary),
     steps: trained.steps,
     stages: stages.map(({ stage, step, seconds, test }) => ({ stage, step, seconds, test })),
     report,
   };
   writeFileSync(folder.file('result.json'), `${JSON.stringify(result, null, 2)}\n`);
   folder.finish();
-  const table = closingTable(after, before);
+  const table = closingTable(after.summary, before.summary);
   if (json) {
     say(table);
     process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -51,12 +51,11 @@ export function summarize(measured: Measurements, options: BootstrapOptions): Su
       chance: recallChance[k],
     };
   };
-  const told = measured.rois.filter(({ negatives }) => negatives > 0);
+  const [tested, looking] = [told(measured), pointed(measured)];
   const hardNegative = (reading: HardNegativeReading) => ({
-    ...estimate(told, (rois) => perImage(rois, ({ hardNegative }) => hardNegative[reading]), options),
-    chance: perImage(told, ({ negatives }) => 1 / (negatives + 1)),
+    ...estimate(tested, (rois) => perImage(rois, ({ hardNegative }) => hardNegative[reading]), options),
+    chance: perImage(tested, ({ negatives }) => 1 / (negatives + 1)),
   });
-  const pointed = measured.rois.filter(({ pointing }) => pointing !== null);
   const perModality = measured.zeroShot.map((one) => [one.modality, zeroShotOf(one, options)] as const);
   return {
     recall: { 1: recall(1), 5: recall(5), 10: recall(10) },
@@ -65,8 +64,8 @@ export function summarize(measured: Measurements, options: BootstrapOptions): Su
       hardNegativeReadings.map((reading) => [reading, hardNegative(reading)]),
     ) as Summary['hardNegative'],
     pointing: {
-      ...estimate(pointed, (rois) => perImage(rois, ({ pointing }) => pointing), options),
-      chance: perImage(pointed, ({ area }) => area),
+      ...estimate(looking, (rois) => perImage(rois, ({ pointing }) => pointing), options),
+      chance: perImage(looking, ({ area }) => area),
     },
     zeroShotAuc: estimate(rowsOf(measured.zeroShot), macroOverModalities, options),
     modalities: Object.fromEntries(perModality),
@@ -140,16 +139,7 @@ export interface Difference extends Estimate {
 
 /** first − second, both on the same resample of images: what is hard for one is hard for the other. */
 export function differences(first: Measurements, second: Measurements, options: BootstrapOptions) {
-  const both = <T extends { imageId: string }>(
-    a: readonly T[],
-    b: readonly T[],
-    statistic: (items: readonly T[]) => number | null,
-  ): Difference => {
-    if (a.length === 0) return { ...none, pValue: null };
-    const { value, low, high, n, pValue } = pairedBootstrap(a, b, statistic, { ...options, by: ({ imageId }) => imageId }); // biome-ignore format: one call
-    return { value, low, high, n, pValue };
-  };
-  const told = ({ rois }: Measurements) => rois.filter(({ negatives }) => negatives > 0);
+  const both = paired(options);
   const best = (rois: readonly RoiRecord[]) =>
     Math.max(
       ...hardNegativeReadings.map((reading) => perImage(rois, ({ hardNegative }) => hardNegative[reading]) ?? 0),
@@ -163,6 +153,50 @@ export function differences(first: Measurements, second: Measurements, options: 
     'hard negatives, best reading of each': both(told(first), told(second), best),
     'zero-shot AUC': both(rowsOf(first.zeroShot), rowsOf(second.zeroShot), macroOverModalities),
   };
+}
+
+/** The same differences for everything that the closing table shows: what training has changed. */
+export function gains(after: Measurements, before: Measurements, options: BootstrapOptions) {
+  const both = paired(options);
+  const recall = (k: 1 | 5 | 10) =>
+    k <= after.gallery ? both(after.images, before.images, (images) => recallOf(images, k)) : { ...none, pValue: null };
+  const hardNegative = (reading: HardNegativeReading) =>
+    both(told(after), told(before), (rois) => perImage(rois, ({ hardNegative }) => hardNegative[reading]));
+  return {
+    recall: { 1: recall(1), 5: recall(5), 10: recall(10) },
+    hardNegative: Object.fromEntries(hardNegativeReadings.map((name) => [name, hardNegative(name)])) as Record<HardNegativeReading, Difference>, // biome-ignore format: one line
+    pointing: both(pointed(after), pointed(before), (rois) => perImage(rois, ({ pointing }) => pointing)),
+    zeroShotAuc: both(rowsOf(after.zeroShot), rowsOf(before.zeroShot), macroOverModalities),
+  };
+}
+
+const told = ({ rois }: Measurements) => rois.filter(({ negatives }) => negatives > 0);
+const pointed = ({ rois }: Measurements) => rois.filter(({ pointing }) => pointing !== null);
+
+const paired =
+  (options: BootstrapOptions) =>
+  <T extends { imageId: string }>(
+    a: readonly T[],
+    b: readonly T[],
+    statistic: (items: readonly T[]) => number | null,
+  ): Difference => {
+    if (a.length === 0) return { ...none, pValue: null };
+    const { value, low, high, n, pValue } = pairedBootstrap(a, b, statistic, { ...options, by: ({ imageId }) => imageId }); // biome-ignore format: one call
+    return { value, low, high, n, pValue };
+  };
+
+/** The numbers of the images of each modality; recall is still among all images. */
+export function byModality(measured: Measurements, options: BootstrapOptions): Record<string, Summary> {
+  const names = [...new Set(measured.images.map(({ modality }) => modality))].sort();
+  const of = <T extends { modality: string }>(all: readonly T[], name: string) =>
+    all.filter(({ modality }) => modality === name);
+  return Object.fromEntries(
+    names.map((name) => {
+      const { images, rois, zeroShot } = measured;
+      const own = { images: of(images, name), rois: of(rois, name), zeroShot: of(zeroShot, name) };
+      return [name, summarize({ ...measured, ...own }, options)];
+    }),
+  );
 }
 
 const none: Estimate = { value: null, low: null, high: null, n: 0 };

@@ -1,4 +1,5 @@
 import { accuracy } from './accuracy';
+import { macroAuroc } from './auroc';
 import { checkNotEmpty, checkSameLength, checkWhole, type Matrix, MetricError } from './checks';
 import { logisticRegression } from './logistic-regression';
 import { sampleWithoutReplacement, seededRandom } from './random';
@@ -19,12 +20,21 @@ export interface FewShotProbe {
   value: number;
   /** Population standard deviation over the seeds. */
   std: number;
+  /** Macro AUROC of the class probabilities, one class against the rest: its mean and spread over the seeds; null if the test samples are of one class. */
+  auroc: { value: number | null; std: number | null };
   variant: string;
   /** Test samples. */
   n: number;
   shotsPerClass: number;
   /** Per seed: which training rows were chosen, and what came out. */
-  runs: { seed: number; chosen: number[]; accuracy: number; balanced: number; converged: boolean }[];
+  runs: {
+    seed: number;
+    chosen: number[];
+    accuracy: number;
+    balanced: number;
+    auroc: number | null;
+    converged: boolean;
+  }[];
 }
 
 /**
@@ -35,12 +45,13 @@ export interface FewShotProbe {
  * @param train features and labels to draw from.
  * @param test features and labels to score on.
  * @param options `shotsPerClass` k; `seeds`; `c` as in {@link logisticRegression}.
- * @returns mean and spread of the accuracy, and every run.
+ * @returns mean and spread of the accuracy and of the macro AUROC, and every run.
  * @throws {MetricError} if there are fewer than five seeds, a class has fewer than k samples, or a test label was never trained.
  * @example
  * const train = { features: [[0], [0.1], [1], [1.1]], labels: ['a', 'a', 'b', 'b'] };
  * const result = fewShotProbe(train, { features: [[0.05], [0.9]], labels: ['a', 'b'] }, { shotsPerClass: 1 });
  * result.value; // 1
+ * result.auroc.value; // 1
  * result.runs.length; // 5
  */
 export function fewShotProbe(
@@ -88,12 +99,16 @@ export function fewShotProbe(
       { c },
     );
     const { value, balanced } = accuracy(model.predict(test.features), test.labels);
-    return { seed, chosen, accuracy: value, balanced, converged: model.converged };
+    const truth = test.labels.map((label) => model.classes.map((name) => Number(name === label)));
+    const { value: area } = macroAuroc(model.probabilities(test.features), truth);
+    return { seed, chosen, accuracy: value, balanced, auroc: area, converged: model.converged };
   });
   const accuracies = runs.map((run) => run.accuracy);
+  const areas = runs.flatMap((run) => run.auroc ?? []);
   return {
     value: mean(accuracies)!,
     std: standardDeviation(accuracies)!,
+    auroc: { value: mean(areas), std: standardDeviation(areas) },
     variant: `${shotsPerClass} shots per class, L2 logistic regression on frozen features (C ${c}), mean of ${seeds.length} draws`,
     n: test.labels.length,
     shotsPerClass,

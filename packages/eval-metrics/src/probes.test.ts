@@ -81,13 +81,44 @@ describe('fewShotProbe', () => {
   const train = { features, labels };
   it('draws k per class for each seed, says which, and classifies', () => {
     const result = fewShotProbe(train, train, { shotsPerClass: 4 });
-    expect(result).toMatchObject({ value: 1, std: 0, n: 60, shotsPerClass: 4 });
+    expect(result).toMatchObject({ value: 1, std: 0, auroc: { value: 1, std: 0 }, n: 60, shotsPerClass: 4 });
     for (const { chosen } of result.runs) {
       expect(new Set(chosen).size).toBe(12);
       for (const c of [0, 1, 2]) expect(chosen.filter((i) => i % 3 === c)).toHaveLength(4);
     }
     expect(result.runs[0]!.chosen).not.toEqual(result.runs[1]!.chosen);
     expect(fewShotProbe(train, train, { shotsPerClass: 4 })).toEqual(result);
+  });
+  it('has the areas under the curves of the classifier of each draw, class against the rest', () => {
+    const noisy = labels.map((_, i) => [0, 1, 2].map((j) => (i % 3 === j ? 0.4 : 0) + random()));
+    const hard = { features: noisy, labels };
+    const { auroc, runs } = fewShotProbe(hard, hard, { shotsPerClass: 2 });
+    for (const { chosen, auroc: area } of runs) {
+      const rows = chosen.map((i) => noisy[i]!);
+      const { classes, probabilities } = logisticRegression(
+        rows,
+        chosen.map((i) => labels[i]!),
+      );
+      const scores = probabilities(noisy);
+      const areas = classes.map((name, c) => {
+        let [wins, pairs] = [0, 0];
+        for (let i = 0; i < 60; i++)
+          for (let j = 0; j < 60; j++) {
+            if (labels[i] !== name || labels[j] === name) continue;
+            pairs += 1;
+            wins += scores[i]![c]! > scores[j]![c]! ? 1 : scores[i]![c]! === scores[j]![c]! ? 0.5 : 0;
+          }
+        return wins / pairs;
+      });
+      expect(area).toBeCloseTo((areas[0]! + areas[1]! + areas[2]!) / 3, 12);
+    }
+    const all = runs.map((run) => run.auroc!);
+    const centre = all.reduce((a, b) => a + b) / 5;
+    expect(auroc.value).toBeCloseTo(centre, 12);
+    expect(auroc.std).toBeCloseTo(Math.sqrt(all.reduce((sum, a) => sum + (a - centre) ** 2, 0) / 5), 12);
+    expect(auroc.std).toBeGreaterThan(0);
+    const one = { features: [noisy[0]!, noisy[3]!], labels: ['class 0', 'class 0'] };
+    expect(fewShotProbe(hard, one, { shotsPerClass: 2 }).auroc).toEqual({ value: null, std: null });
   });
   it('refuses few seeds, scarce and unknown classes', () => {
     expect(() => fewShotProbe(train, train, { shotsPerClass: 1, seeds: [1, 1, 2, 3, 4] })).toThrow(

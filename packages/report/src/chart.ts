@@ -1,13 +1,13 @@
 import { LineChart } from 'echarts/charts';
-import { GridComponent } from 'echarts/components';
+import { GridComponent, MarkLineComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import { ReportError } from './checks';
 import { formatNumber } from './format';
 import { Html, html, plainText } from './html';
-import type { Curve } from './types';
+import type { Curve, CurvePoint } from './types';
 
-echarts.use([LineChart, GridComponent, SVGRenderer]);
+echarts.use([LineChart, GridComponent, MarkLineComponent, SVGRenderer]);
 
 // ECharts parses colours, CSS variables it would not understand: stand-ins go in, variables come out.
 const STAND_INS: readonly (readonly [string, string])[] = [
@@ -24,17 +24,25 @@ export function renderChart(curve: Curve, index: number): Html {
   const log = curve.yScale === 'log';
   curve.series.forEach(({ points }, s) => {
     points.forEach((point, i) => {
-      if (point.length !== 2 || !Number.isFinite(point[0])) {
+      const argument = `curves[${index}].series[${s}].points[${i}]`;
+      if ((point.length !== 2 && point.length !== 4) || !Number.isFinite(point[0])) {
+        throw new ReportError(`${argument}: expected [x, y] or [x, y, low, high] with a finite x, got [${point}].`);
+      }
+      if (curve.xNames && curve.xNames[point[0]] === undefined) {
         throw new ReportError(
-          `curves[${index}].series[${s}].points[${i}]: expected [x, y] with a finite x, got [${point}].`,
+          `${argument}: expected x in 0…${curve.xNames.length - 1}, one per name, got ${point[0]}.`,
         );
       }
     });
   });
-  const shown = (y: number) => Number.isFinite(y) && !(log && y <= 0);
-  const gaps = curve.series.reduce((sum, { points }) => sum + points.filter(([, y]) => !shown(y)).length, 0);
+  const shown: Shown = (y): y is number => Number.isFinite(y) && !(log && y! <= 0);
+  const gaps = curve.series.reduce(
+    (sum, { points }) => sum + points.filter(([, y]) => y !== null && !shown(y)).length,
+    0,
+  );
   return html`<figure class="chart">
 <h3>${curve.title}</h3>
+${curve.caption && html`<p>${curve.caption}</p>`}
 ${drawing(curve, index, shown)}
 <figcaption><ul class="legend">${curve.series.map(
     ({ name, points }, s) => html`<li>${swatch(s)}${name}${lastValue(points, shown)}</li>`,
@@ -42,7 +50,11 @@ ${drawing(curve, index, shown)}
 </figure>`;
 }
 
-function drawing(curve: Curve, index: number, shown: (y: number) => boolean): Html {
+/** Whether a y has a place on the axis. */
+type Shown = (y: number | null) => y is number;
+
+function drawing(curve: Curve, index: number, shown: Shown): Html {
+  const { xNames, marks = [] } = curve;
   const whole = curve.series.every(({ points }) => points.every(([x]) => Number.isInteger(x)));
   const few = curve.series.every(({ points }) => points.length <= 30);
   const text = { color: MUTED, fontSize: 13, fontFamily: 'system-ui, sans-serif' };
@@ -52,6 +64,8 @@ function drawing(curve: Curve, index: number, shown: (y: number) => boolean): Ht
     axisLine: { show: true, lineStyle: { color: MUTED } },
     axisTick: { show: false },
   };
+  const perName = (WIDTH - 80) / (xNames?.length ?? 1);
+  const lines = Math.max(1, ...(xNames ?? []).map((name) => Math.ceil((7.5 * name.length) / perName)));
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: HEIGHT });
   chart.setOption({
     animation: false,
@@ -60,7 +74,7 @@ function drawing(curve: Curve, index: number, shown: (y: number) => boolean): Ht
       left: 12,
       right: 22,
       top: curve.yLabel ? 30 : 12,
-      bottom: 30,
+      bottom: curve.xLabel ? 30 : 8,
       outerBoundsMode: 'same',
       outerBoundsContain: 'axisLabel',
     },
@@ -68,11 +82,23 @@ function drawing(curve: Curve, index: number, shown: (y: number) => boolean): Ht
       type: 'value',
       name: plainText(curve.xLabel),
       nameLocation: 'middle',
-      nameGap: 32,
+      nameGap: 16 + 16 * lines,
       scale: true,
       ...(whole && { minInterval: 1 }),
       splitLine: { show: false },
       ...axis,
+      ...(xNames && {
+        min: -0.5,
+        max: xNames.length - 0.5,
+        axisLabel: {
+          ...text,
+          customValues: xNames.map((_, i) => i),
+          interval: 0,
+          width: perName - 6,
+          overflow: 'break' as const,
+          formatter: (value: number) => plainText(xNames[value] ?? ''),
+        },
+      }),
     },
     yAxis: {
       type: curve.yScale === 'log' ? 'log' : 'value',
@@ -85,18 +111,29 @@ function drawing(curve: Curve, index: number, shown: (y: number) => boolean): Ht
       nameTextStyle: { ...text, align: 'left' },
       axisLine: { show: false },
     },
-    series: curve.series.map(({ points }, s) => ({
-      type: 'line',
-      data: points.map(([x, y]) => [x, shown(y) ? y : null]),
-      ...(points.length > 2000 && { sampling: 'lttb' as const }),
-      showSymbol: few,
-      symbol: ['circle', 'rect', 'triangle', 'diamond'][s % 4]!,
-      symbolSize: 5,
-      silent: true,
-      emphasis: { disabled: true },
-      lineStyle: { width: 2, type: DASHES[s % DASHES.length]! },
-      color: STAND_INS[2 + (s % 6)]![0],
-    })),
+    series: curve.series.flatMap(({ points }, s) => {
+      // On names there is room beside each other, where intervals would hide one another.
+      const x = (point: CurvePoint) => point[0] + (xNames ? 0.12 * (s - (curve.series.length - 1) / 2) : 0);
+      const color = STAND_INS[2 + (s % 6)]![0];
+      const common = { type: 'line' as const, silent: true, emphasis: { disabled: true }, color };
+      const line = {
+        ...common,
+        data: points.map((point) => [x(point), shown(point[1]) ? point[1] : null]),
+        ...(points.length > 2000 && { sampling: 'lttb' as const }),
+        showSymbol: few,
+        symbol: ['circle', 'rect', 'triangle', 'diamond'][s % 4]!,
+        symbolSize: xNames ? 7 : 5,
+        lineStyle: { width: 2, type: DASHES[s % DASHES.length]! },
+        ...(s === 0 && marks.length > 0 && { markLine: verticals(marks, text) }),
+      };
+      const intervals = points.flatMap((point) => {
+        const [, y, low = null, high = null] = point;
+        if (!shown(y) || !shown(low) || !shown(high)) return [];
+        const ends = [low, high].map((end) => [x(point), end]);
+        return [{ ...common, data: ends, symbol: 'rect', symbolSize: [9, 1.5], lineStyle: { width: 1.5 } }];
+      });
+      return [line, ...intervals];
+    }),
   });
   const svg = chart.renderToSVGString({ useViewBox: true });
   chart.dispose();
@@ -111,16 +148,29 @@ function drawing(curve: Curve, index: number, shown: (y: number) => boolean): Ht
   return new Html(`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label.markup.trim()}">${themed}`);
 }
 
-function describe(points: Curve['series'][number]['points'], shown: (y: number) => boolean): string {
-  const known = points.filter(([, y]) => shown(y));
+/** Thin lines from top to bottom, what begins there written along them. */
+function verticals(marks: NonNullable<Curve['marks']>, text: object) {
+  return {
+    silent: true,
+    symbol: 'none',
+    lineStyle: { color: MUTED, width: 1, type: [3, 3] as number[] },
+    data: marks.map(({ x, label }) => ({
+      xAxis: x,
+      label: { ...text, position: 'insideEndBottom' as const, formatter: plainText(label), fontSize: 12 },
+    })),
+  };
+}
+
+function describe(points: readonly CurvePoint[], shown: Shown): string {
+  const known = points.flatMap(([x, y]) => (shown(y) ? [[x, y] as const] : []));
   if (known.length === 0) return 'no points';
   const [first, last] = [known[0]!, known.at(-1)!];
   return `from ${formatNumber(first[1])} at ${formatNumber(first[0])} to ${formatNumber(last[1])} at ${formatNumber(last[0])}`;
 }
 
-function lastValue(points: Curve['series'][number]['points'], shown: (y: number) => boolean): Html | null {
-  const last = points.filter(([, y]) => shown(y)).at(-1);
-  return last ? html` <span class="muted">last ${formatNumber(last[1])}</span>` : null;
+function lastValue(points: readonly CurvePoint[], shown: Shown): Html | null {
+  const last = points.map(([, y]) => y).findLast(shown);
+  return last === undefined ? null : html` <span class="muted">last ${formatNumber(last)}</span>`;
 }
 
 function swatch(s: number): Html {

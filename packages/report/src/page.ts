@@ -1,5 +1,5 @@
 import { renderChart } from './chart';
-import { formatCell, isInterval } from './format';
+import { formatCell, isInterval, sharedDigits } from './format';
 import { Html, html, type Part, paragraphs } from './html';
 import { Pictures, renderPanel } from './panel';
 import { renderRefinement } from './refinement';
@@ -12,8 +12,8 @@ const LEGEND = html`<p class="muted">Opacity grows with the value, so the image 
 /** The whole page as text. Nothing in it reaches for the network, and a policy in its head forbids it to. */
 export async function renderPage(report: Report): Promise<string> {
   const pictures = new Pictures();
-  const overlays: Html[] = [];
-  for (const [i, item] of gather(report.overlays ?? []).entries()) overlays.push(await renderGroup(item, pictures, i));
+  const overlays = await renderGroups('overlays', report.overlays, pictures);
+  const examples = await renderGroups('examples', report.examples, pictures);
   const refinement: Html[] = [];
   for (const [i, item] of (report.refinement ?? []).entries()) {
     refinement.push(await renderRefinement(item, pictures, i));
@@ -22,6 +22,7 @@ export async function renderPage(report: Report): Promise<string> {
     section('results', 'Results', (report.tables ?? []).map(renderTable)),
     section('curves', 'Curves', wrap('charts', (report.curves ?? []).map(renderChart))),
     section('overlays', 'Heat maps', overlays.length > 0 && [LEGEND, ...overlays]),
+    section('examples', 'Examples', examples),
     section('refinement', 'Keyword refinement', refinement),
     section('notes', 'Notes', list(report.notes ?? [])),
     section('configuration', 'Configuration', settings(report.config)),
@@ -54,10 +55,21 @@ ${pictures.render()}
 `.markup;
 }
 
-async function renderGroup(group: OverlayGroup, pictures: Pictures, index: number): Promise<Html> {
+async function renderGroups(
+  argument: 'overlays' | 'examples',
+  items: readonly (Overlay | OverlayGroup)[] = [],
+  pictures: Pictures,
+): Promise<Html[]> {
+  const groups: Html[] = [];
+  for (const [i, item] of gather(items).entries())
+    groups.push(await renderGroup(item, pictures, `${argument}[${i}].overlays`));
+  return groups;
+}
+
+async function renderGroup(group: OverlayGroup, pictures: Pictures, argument: string): Promise<Html> {
   const panels: Html[] = [];
   for (const [i, overlay] of group.overlays.entries()) {
-    panels.push(await renderPanel(overlay, pictures, `overlays[${index}].overlays[${i}]`));
+    panels.push(await renderPanel(overlay, pictures, `${argument}[${i}]`));
   }
   const heading = group.title !== '' && html`<h3>${group.title}</h3>`;
   return html`<section class="group">${heading}${group.caption && html`<p>${group.caption}</p>`}<div class="panels">${panels}</div></section>\n`;
@@ -95,10 +107,12 @@ function list(notes: readonly string[]): Part {
 function highlights(items: NonNullable<Report['highlights']>): Part {
   if (items.length === 0) return null;
   return html`<dl class="highlights">${items.map(({ label, value, note }) => {
-    const [number] = formatCell(value).split(' [');
-    const interval = isInterval(value) && formatCell(value).slice(number!.length + 1);
+    const digits = isInterval(value) ? sharedDigits([value.value, value.low, value.high].flatMap((x) => x ?? [])) : undefined; // biome-ignore format: one line
+    const text = formatCell(value, digits);
+    const [number] = text.split(' [');
+    const interval = isInterval(value) && text.slice(number!.length + 1);
     const small = [interval, note].filter(Boolean).join(' · ');
-    return html`<div><dt>${label}</dt><dd>${isInterval(value) ? number : formatCell(value)}</dd>${small && html`<dd class="note">${small}</dd>`}</div>`;
+    return html`<div><dt>${label}</dt><dd>${isInterval(value) ? number : text}</dd>${small && html`<dd class="note">${small}</dd>`}</div>`;
   })}</dl>`;
 }
 

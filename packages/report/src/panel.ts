@@ -3,7 +3,7 @@ import { BOX_COLORS, DIVERGING, SEQUENTIAL } from './colors';
 import { formatNumber } from './format';
 import { type Html, html } from './html';
 import { type ColoredMap, dataUri, imageToPng, mapToPng } from './png';
-import type { MapStyle, Overlay, ReportBox, ReportImage } from './types';
+import type { Overlay, RankedText, ReportBox, ReportImage } from './types';
 
 /** Pictures that several panels share are stored once and referred to. */
 export class Pictures {
@@ -50,7 +50,18 @@ ${renderBoxes(boxes, image, argument)}
 </svg>
 ${colored && colorBar(colored, overlay)}
 <figcaption><strong>${overlay.title}</strong>${overlay.caption && html` <span>${overlay.caption}</span>`}</figcaption>
+${overlay.ranking && ranking(overlay.ranking)}
 </figure>`;
+}
+
+/** Places, scores and texts; those that were looked for stand out, in words too. */
+function ranking(texts: readonly RankedText[]): Html {
+  let next = 1;
+  return html`<ol class="ranking">${texts.map(({ text, score, right, rank = next }) => {
+    next = rank + 1;
+    const kind = right ? 'right' : 'wrong';
+    return html`<li class="${kind}" value="${rank}"><span class="score">${formatNumber(score, 3)}</span> ${right && html`<span aria-hidden="true">✓ </span>`}${text}<span class="hidden"> (${kind})</span></li>`;
+  })}</ol>`;
 }
 
 /** Boxes as SVG in the pixels of the image: a dark rim keeps them visible on white. */
@@ -87,15 +98,16 @@ function boxLabel(box: ReportBox, color: string, size: number, image: { width: n
   return html`<g><title>${box.label}</title><rect x="${x}" y="${y}" width="${width}" height="${height}" fill="#000" fill-opacity="0.72"/><text x="${x + 0.25 * size}" y="${y + 0.97 * size}" font-size="${size}" textLength="${width - 0.5 * size}" lengthAdjust="spacingAndGlyphs" font-family="system-ui, sans-serif" fill="${color}">${text}</text></g>`;
 }
 
-function colorBar({ low, high, unknown }: ColoredMap, { colors = 'sequential' }: MapStyle): Html {
+function colorBar({ low, high, unknown, beyond }: ColoredMap, { colors = 'sequential', unit }: Overlay): Html {
   const bar = html`<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="100" height="8" fill="url(#gradient-${colors})"/></svg>`;
   // As many digits as tell the ends apart: the smallest value of a map is rarely a round number.
   const digits = high > low ? Math.min(Math.max(2 - Math.floor(Math.log10(high - low)), 0), 12) : undefined;
-  const end = (value: number) => html`<span>${formatNumber(value, digits)}</span>`;
+  const end = (value: number, sign: string | false) =>
+    html`<span>${sign}${formatNumber(value, digits)}${unit && html` ${unit}`}</span>`;
   const ends =
     low === high
       ? html`<span>constant ${formatNumber(low)}</span>`
-      : html`${end(low)}${colors === 'diverging' && html`<span>0</span>`}${end(high)}`;
+      : html`${end(low, beyond.low && '≤ ')}${colors === 'diverging' && html`<span>0</span>`}${end(high, beyond.high && '≥ ')}`;
   return html`<div class="colorbar">${low < high && bar}<div class="ends">${ends}</div>${unknown > 0 && html`<p class="muted">Grey: not seen by the model.</p>`}</div>`;
 }
 

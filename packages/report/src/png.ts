@@ -22,6 +22,8 @@ export interface ColoredMap {
   low: number;
   high: number;
   unknown: number;
+  /** Whether values lie under and above the ends: they have the colour of the end. */
+  beyond: { low: boolean; high: boolean };
 }
 
 /**
@@ -37,6 +39,7 @@ export async function mapToPng(
   checkPixels(argument, map);
   const { data, width, height } = map;
   const [low, high] = limits(data, colors, range, argument);
+  const [least, most] = finiteRange(data) ?? [low, high];
   const samples = colors === 'diverging' ? DIVERGING : SEQUENTIAL;
   const pixels = Buffer.alloc(data.length * 4);
   let unknown = 0;
@@ -53,7 +56,13 @@ export async function mapToPng(
     pixels.set([r, g, b, 255 * (0.05 + 0.7 * strength)].map(Math.round), i * 4);
   }
   const picture = shrink(sharp(pixels, { raw: { width, height, channels: 4 } }), longest);
-  return { png: await picture.png({ compressionLevel: 9 }).toBuffer(), low, high, unknown };
+  return {
+    png: await picture.png({ compressionLevel: 9 }).toBuffer(),
+    low,
+    high,
+    unknown,
+    beyond: { low: least < low, high: most > high },
+  };
 }
 
 /** Writes bytes into a page without a file beside it. */

@@ -16,7 +16,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; 
 .highlights dt { font-size: .8125rem; color: var(--muted); } .highlights dd { margin: 0; font-size: 1.5rem; line-height: 1.3; font-weight: 600; font-variant-numeric: tabular-nums; } .highlights dd.note { font-size: .8125rem; font-weight: 400; color: var(--muted); }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); gap: 2rem 1.75rem; }
 figure { margin: 0; } .chart svg { display: block; width: 100%; height: auto; }
-.legend { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; list-style: none; margin: .25rem 0 0; padding: 0; font-size: .875rem; } .legend svg.swatch { display: inline-block; width: 1.75rem; height: .4rem; margin-right: .45rem; vertical-align: middle; }
+.chart > p { font-size: .875rem; margin: 0 0 .25rem; color: var(--muted); } .legend { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; list-style: none; margin: .25rem 0 0; padding: 0; font-size: .875rem; } .legend svg.swatch { display: inline-block; width: 1.75rem; height: .4rem; margin-right: .45rem; vertical-align: middle; }
 .warning { color: var(--warning); font-size: .875rem; margin: .25rem 0 0; }
 .table { position: relative; overflow-x: auto; margin: 1.25rem 0 2rem; } table { border-collapse: collapse; font-size: .9375rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .5rem; } caption > div { position: sticky; left: 0; max-width: min(46rem, calc(100vw - 3rem)); } caption span { color: var(--muted); }
@@ -28,6 +28,7 @@ th.number, td.number { text-align: right; padding: .35rem .6rem .35rem 1.25rem; 
 .panel { max-width: 26rem; } .panel > svg { display: block; width: 100%; height: auto; background: #000; border-radius: .25rem; } .panel figcaption { margin-top: .3rem; font-size: .9375rem; line-height: 1.4; } .panel figcaption span { display: block; color: var(--muted); font-size: .875rem; }
 .pixelated { image-rendering: pixelated; } .definitions { position: absolute; }
 .colorbar { margin-top: .35rem; font-size: .8125rem; color: var(--muted); font-variant-numeric: tabular-nums; } .colorbar svg { display: block; width: 100%; height: .5rem; border-radius: 2px; } .colorbar .ends { display: flex; justify-content: space-between; } .colorbar p { margin: 0; }
+.ranking { margin: .4rem 0 0; padding-left: 1.9rem; font-size: .875rem; line-height: 1.4; } .ranking li { margin: .2rem 0; } .ranking .wrong { color: var(--muted); } .ranking .right { font-weight: 600; } .ranking .score { font-variant-numeric: tabular-nums; }
 .words { margin: .5rem 0 0; font-size: .9375rem; line-height: 1.7; } .kept { font-weight: 600; } s { color: var(--muted); text-decoration-thickness: 1.5px; }
 dl.settings { columns: 22rem; column-gap: 2.5rem; font-size: .875rem; margin: 0; } dl.settings > div { display: flex; gap: 1rem; justify-content: space-between; border-bottom: 1px solid var(--line); padding: .2rem 0; break-inside: avoid; } dl.settings dt { color: var(--muted); } dl.settings dd { margin: 0; text-align: right; min-width: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .notes li { max-width: 46rem; margin: .35rem 0; }

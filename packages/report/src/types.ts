@@ -37,6 +37,16 @@ export interface MapStyle {
   range?: readonly [number, number];
 }
 
+/** A text that was ranked by a score: a search result, one of several captions. */
+export interface RankedText {
+  text: string;
+  score: number;
+  /** Whether it is one of those that were looked for. */
+  right: boolean;
+  /** Its place, from 1; the one after the text before it by default. */
+  rank?: number;
+}
+
 /** An image with a map and boxes over it. Without a map: the image alone. */
 export interface Overlay extends MapStyle {
   title: string;
@@ -44,6 +54,10 @@ export interface Overlay extends MapStyle {
   image: ReportImage;
   map?: ReportMap;
   boxes?: readonly ReportBox[];
+  /** What the numbers of the colour bar are, such as `'× even'`. */
+  unit?: string;
+  /** Texts that were ranked for the image, best first: written under it. */
+  ranking?: readonly RankedText[];
 }
 
 /** Overlays that belong together, shown side by side under one heading. */
@@ -93,13 +107,23 @@ export interface ReportTable {
   rows: readonly (readonly Cell[])[];
 }
 
+/** `[x, y]`, or `[x, y, low, high]` with an interval. A y of null is a gap in the line. */
+export type CurvePoint =
+  | readonly [x: number, y: number | null]
+  | readonly [x: number, y: number, low: number | null, high: number | null];
+
 /** A line chart. */
 export interface Curve {
   title: string;
+  caption?: string;
   xLabel: string;
+  /** Names of x = 0, 1, 2 …, for what has an order and no distance. */
+  xNames?: readonly string[];
   yLabel?: string;
   yScale?: 'linear' | 'log';
-  series: readonly { name: string; points: readonly (readonly [number, number])[] }[];
+  /** Vertical lines where something begins, such as the stages of a training. */
+  marks?: readonly { x: number; label: string }[];
+  series: readonly { name: string; points: readonly CurvePoint[] }[];
 }
 
 /** Everything a report may hold. Empty parts are left out of the page. */
@@ -112,6 +136,8 @@ export interface Report {
   curves?: readonly Curve[];
   tables?: readonly ReportTable[];
   overlays?: readonly (Overlay | OverlayGroup)[];
+  /** Single cases, such as search results right and wrong. */
+  examples?: readonly (Overlay | OverlayGroup)[];
   refinement?: readonly Refinement[];
   /** Plain text, one point each: known limits, departures from a paper. */
   notes?: readonly string[];

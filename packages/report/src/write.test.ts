@@ -27,6 +27,8 @@ const full = (text: string): Report => ({
       title: text,
       xLabel: text,
       yLabel: text,
+      caption: text,
+      marks: [{ x: 0, label: text }],
       series: [
         {
           name: text,
@@ -36,6 +38,12 @@ const full = (text: string): Report => ({
           ],
         },
       ],
+    },
+  ],
+  examples: [
+    {
+      title: text,
+      overlays: [{ title: text, image, unit: text, map, range: [1, 2], ranking: [{ text, score: 0.5, right: true }] }],
     },
   ],
   tables: [
@@ -129,6 +137,63 @@ describe('writeReport', () => {
     const ticks = [...page.matchAll(/text-anchor="end"[^>]*>([^<]+)</g)].map(([, text]) => Number(text));
     expect(ticks).toContain(0.0015);
     expect(new Set(ticks).size).toBe(ticks.length);
+  });
+
+  it('names places without a distance, and draws an interval through each point', async () => {
+    const points: [number, number, number, number][] = [
+      [0, 0.2, 0.1, 0.3],
+      [1, 0.6, 0.5, 0.8],
+    ];
+    const curve = { title: 'R@1', xLabel: '', xNames: ['before', 'joint stage'] };
+    const chart = async (series: { name: string; points: readonly (readonly [number, number, number, number] | readonly [number, number | null])[] }[]) =>
+      (await write({ title: 't', curves: [{ ...curve, series }] })).match(/<figure class="chart">.*?<\/figure>/s)![0]; // biome-ignore format: one signature
+    const page = await chart([{ name: 'r', points }]);
+    const texts = [...page.matchAll(/<text[^>]*>([^<]+)</g)].map(([, text]) => text);
+    expect(texts).toEqual(expect.arrayContaining(['before', 'joint stage', '0.8']));
+    // a line for the values, and one for each interval: upright, as long as the interval on the axis of the values
+    const lines = (text: string) =>
+      [...text.matchAll(/<path d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)" fill="none" stroke="var\(--series-1\)"/g)].map(
+        (match) => match.slice(1).map(Number) as [number, number, number, number],
+      );
+    const drawn = lines(page);
+    expect(drawn.length).toBe(3);
+    const [x0, y0, x1, y1] = drawn[0]!;
+    const perUnit = (y0 - y1) / 0.4;
+    expect(drawn[1]![0]).toBeCloseTo(x0, 1);
+    expect(drawn[1]![2]).toBeCloseTo(x0, 1);
+    expect(drawn[1]![1] - drawn[1]![3]).toBeCloseTo(0.2 * perUnit, 0);
+    expect(drawn[2]![0]).toBeCloseTo(x1, 1);
+    expect(drawn[2]![1] - drawn[2]![3]).toBeCloseTo(0.3 * perUnit, 0);
+    // a gap is no missing number
+    const gap = await chart([{ name: 'r', points: [points[0]!, [1, null]] }]);
+    expect(lines(gap).length).toBe(1);
+    expect(gap).not.toContain('not shown');
+    await expect(chart([{ name: 'r', points: [[2, 1]] }])).rejects.toThrow(/x in 0…1, one per name, got 2/);
+  });
+
+  it('writes ranked texts with their places, right ones in words too, and says where a colour bar is cut', async () => {
+    const ranking = [
+      { text: 'first', score: 0.91, right: false },
+      { text: 'second', score: 0.5, right: false },
+      { text: 'own', score: 0.2, right: true, rank: 17 },
+    ];
+    const page = await write({
+      title: 't',
+      examples: [{ title: 'e', image, map, range: [1, 2], unit: '× even', ranking }],
+    });
+    const items = [
+      ...page.matchAll(/<li class="(right|wrong)" value="(\d+)"><span class="score">([^<]*)<\/span>(.*?)<\/li>/gs),
+    ];
+    expect(items.map(([, kind, place, score]) => [kind, place, score])).toEqual([
+      ['wrong', '1', '0.910'],
+      ['wrong', '2', '0.500'],
+      ['right', '17', '0.200'],
+    ]);
+    expect(items[2]![4]).toContain('own<span class="hidden"> (right)</span>');
+    expect(page).toContain('<span>≤ 1.00 × even</span><span>≥ 2.00 × even</span>');
+    expect(page).toContain('<h2>Examples</h2>');
+    const whole = await write({ title: 't', examples: [{ title: 'e', image, map, range: [0, 3] }] });
+    expect(whole).not.toMatch(/[≤≥]/);
   });
 
   it('stores a shared picture once', async () => {
