@@ -7,6 +7,7 @@ vocabularies: their folder is MEDALIGN_DATA/vocab, or ../shared/data/vocab besid
 import json
 
 import torch
+from answer_head import answer_head_golden
 from common import array, shake, weigh, write
 from open_clip_text import open_clip_text_golden
 from text import text_goldens
@@ -143,3 +144,4 @@ write("configs.json", config_golden())
 write("names.json", names_golden())
 vision_goldens()
 open_clip_text_golden()
+write("answer-head.json", answer_head_golden())

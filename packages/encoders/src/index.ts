@@ -1,4 +1,5 @@
 export type { Activation } from './activation';
+export { AnswerHead, type AnswerHeadOptions, type AnswerInputs } from './answer-head';
 export { Bert, type BertOptions } from './bert';
 export type { Configuration } from './configuration';
 export { type Encoders, fromPretrained, type PretrainedOptions } from './from-pretrained';
