@@ -99,7 +99,7 @@ export class RegionMedData {
     const { fractions, seed } = config.data;
     const dataset = await readDataset(config.data);
     const split = splitOf(dataset, { fractions, seed });
-    return new RegionMedData(dataset, split, await tokenizerOf(config, split.train), config);
+    return new RegionMedData(dataset, split, await tokenizerOf(config, () => textsOf(split.train)), config);
   }
 
   stepsPerEpoch(batchSize: number): number {
@@ -182,18 +182,22 @@ export function roisInView({ rois }: Pick<MedRegionSample, 'rois'>, view: Placem
     .slice(0, max);
 }
 
+/** All texts of images, cleaned. */
+const textsOf = (samples: readonly MedRegionSample[]) =>
+  samples.flatMap(({ report, summaryCaption, regionCaption, negativeCaptions }) =>
+    [report, summaryCaption, regionCaption, ...negativeCaptions].map(cleanText),
+  );
+
 /**
  * The tokenizer that is named, else one whose vocabulary is built from the training texts. Writes into the configuration
  * how it reads texts, so that a run folder and its checkpoints say so.
  */
-async function tokenizerOf({ model: { text } }: Config, train: readonly MedRegionSample[]): Promise<Tokenizer> {
+export async function tokenizerOf(
+  { model: { text } }: Pick<Config, 'model'>,
+  texts: () => string[],
+): Promise<Tokenizer> {
   const { vocabulary, vocabularySize: size, lowercase = true } = text;
-  if (!vocabulary) {
-    const texts = train.flatMap(({ report, summaryCaption, regionCaption, negativeCaptions }) =>
-      [report, summaryCaption, regionCaption, ...negativeCaptions].map(cleanText),
-    );
-    return createTokenizer({ vocab: buildVocabulary(texts, { size, lowercase }), lowercase });
-  }
+  if (!vocabulary) return createTokenizer({ vocab: buildVocabulary(texts(), { size, lowercase }), lowercase });
   const tokenizer = await loadTokenizer(vocabulary, { lowercase: text.lowercase });
   text.lowercase = tokenizer.options.lowercase;
   return tokenizer;

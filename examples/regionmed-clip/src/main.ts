@@ -3,6 +3,7 @@ import { ConfigError, loadConfig, runMain } from '@medalign/trainer';
 import { Command } from 'commander';
 import { configSchema, evaluationTasks, parts } from './config';
 import type { EvaluationOptions } from './evaluation';
+import type { VqaOptions } from './vqa';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 
@@ -75,6 +76,40 @@ function taskOf({ task = evaluationTasks[0], shots, seeds }: Partial<Record<'tas
   };
 }
 
+let asking: Omit<VqaOptions, 'signal'> | undefined;
+program
+  .command('vqa')
+  .description(
+    'Visual question answering: train an answer head with the encoders on VQA-RAD or SLAKE, and print its accuracies.',
+  )
+  .option('--config <file>', 'YAML configuration (default: configs/vqa-rad.yaml)')
+  .option('--set <a.b=value...>', 'override one setting; may be given several times')
+  .option('--data <path>', 'folder of the data set (data.path)')
+  .option('--checkpoint <path>', 'a RegionMed-CLIP run to start the encoders from (default: random values)')
+  .option('--backend <name>', "engine: 'auto', 'torch', 'cuda', 'tensorflow', 'wasm', 'cpu'", 'auto')
+  .option('--out <folder>', 'run folder (default: runs/regionmed-vqa-<time>)')
+  .option('--resume <folder>', 'go on with an interrupted run from its last checkpoint, with its own configuration')
+  .option('--overwrite', 'delete what an earlier run left in --out')
+  .option('--smoke', 'two steps on a few images: does everything run?')
+  .option('--json', 'print one JSON object with the results on stdout')
+  .action(({ config, set, data, checkpoint, backend, out, resume, overwrite, smoke, json }) => {
+    if (resume && checkpoint)
+      throw new ConfigError('--checkpoint: a run that is resumed has its own start. Fix: leave it out');
+    const sets = [...(smoke ? vqaSmoke : []), ...(data ? [`data.path=${JSON.stringify(data)}`] : []), ...(set ?? [])];
+    const file = config ?? (resume ? `${resume}/config.resolved.yaml` : `${here}configs/vqa-rad.yaml`);
+    const flags = { overwrite: Boolean(overwrite), json: Boolean(json) };
+    asking = { file, checkpoint, sets, backend, out, resume, ...flags };
+  });
+
+/** Settings of `vqa --smoke`. */
+const vqaSmoke = [
+  'data.limit=12',
+  'train.maxSteps=2',
+  'train.batchSize=4',
+  'evaluate.bootstrap=50',
+  'evaluate.pictures=2',
+];
+
 /** Settings of `--smoke`: a step of every stage on few patients. */
 const smoke = [
   'data.patients=60',
@@ -96,6 +131,11 @@ await runMain(async (signal) => {
   if (evaluation) {
     const { evaluate } = await import('./evaluation');
     await evaluate(evaluation);
+    return;
+  }
+  if (asking) {
+    const { vqa } = await import('./vqa');
+    await vqa({ ...asking, signal });
     return;
   }
   const options = program.opts();

@@ -21,7 +21,10 @@ export const initialModel = (config: Config, vocabulary: readonly string[]): Reg
   new RegionMedModel(config, { vocabularySize: vocabulary.length });
 
 /** AdamW. Weight decay is for matrices and convolutions: not for biases, norms, loss weights, class tokens and positions. */
-export function optimizerOf(model: RegionMedModel, { optimizer }: Pick<Config, 'optimizer'>): Adam {
+export function optimizerOf(
+  model: { parameters(): Map<string, tf.Variable> },
+  { optimizer }: { optimizer: { weightDecay: number } },
+): Adam {
   const parameters = model.parameters();
   const weightDecay = (name: string) =>
     parameters.get(name)!.rank < 2 || /(cls_token|pos_embed)$/.test(name) ? 0 : optimizer.weightDecay;

@@ -51,7 +51,7 @@ interface SavedState {
 }
 
 /** The model a configuration describes: seeded initial values, and published weights where it names a file. */
-export async function createModel(config: Config, data: RegionMedData): Promise<RegionMedModel> {
+export async function createModel(config: Config, data: Pick<RegionMedData, 'vocabulary'>): Promise<RegionMedModel> {
   const model = initialModel(config, data.vocabulary);
   await loadWeights('model.image.weights', model.image.backbone, config.model.image.weights);
   await loadWeights('model.text.weights', model.bert, config.model.text.weights);
@@ -266,4 +266,4 @@ async function toArrays(tensors: Map<string, tf.Tensor>): Promise<Arrays> {
 }
 
 /** Another noise stream for every step of every seed. */
-const noiseSeed = (seed: number, step: number) => (Math.imul(seed + 1, 0x85ebca6b) + step * 16) >>> 0;
+export const noiseSeed = (seed: number, step: number) => (Math.imul(seed + 1, 0x85ebca6b) + step * 16) >>> 0;
