@@ -85,13 +85,21 @@ export class VqaData {
     return [...this.tokenizer.vocabulary];
   }
 
+  /** Reads the data set that a configuration names. */
+  static async load(config: VqaConfig, options: { vocabulary?: string[] } = {}): Promise<VqaData> {
+    return VqaData.of(await readVqa(config.data), config, options);
+  }
+
   /**
-   * Reads the data set, makes its parts, looks for ROIs, and lists the answers and words of the training questions.
+   * Makes the parts of a data set, looks for ROIs, and lists the answers and words of the training questions.
    *
    * @param options `vocabulary`: that of a checkpoint, instead of the words of the training questions.
    */
-  static async load(config: VqaConfig, { vocabulary }: { vocabulary?: string[] } = {}): Promise<VqaData> {
-    const dataset = await readVqa(config.data);
+  static async of(
+    dataset: VqaDataset,
+    config: VqaConfig,
+    { vocabulary }: { vocabulary?: string[] } = {},
+  ): Promise<VqaData> {
     const split = vqaSplit(dataset, config.data);
     const answers = answersOf(split.train, config.data.minAnswerCount);
     const known = new Set(answers);
