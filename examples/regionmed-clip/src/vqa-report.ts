@@ -106,7 +106,7 @@ async function example({ id, image: source, rois }: QuestionedImage, own: readon
   );
   return {
     title: `Image ${id}: ${own.filter(({ answer, prediction }) => answer === prediction).length} of ${own.length} right`,
-    caption: said.join('\n'),
+    caption: said.join(' · '),
     overlays: [
       {
         title: 'ROIs',
