@@ -9,6 +9,8 @@ import type { VqaInputs } from './vqa-data';
 /** RegionMed-CLIP's encoders and ROI processor, and an answer head: everything that has parameters. */
 export class VqaModel {
   readonly head: AnswerHead;
+  readonly blind: boolean;
+  readonly #width: number;
 
   /**
    * @param encoders disposed with this model.
@@ -21,12 +23,9 @@ export class VqaModel {
   ) {
     const { width } = model;
     this.blind = blind;
-    this.width = width;
+    this.#width = width;
     this.head = new AnswerHead({ image: width, region: width, question: width, answers, ...head, seed: seed + 6 });
   }
-
-  readonly blind: boolean;
-  private readonly width: number;
 
   /** `[n, answers]`, one row for each question. */
   logits(inputs: VqaInputs, { training = false, seed = 0 }: StepOptions = {}): tf.Tensor2D {
@@ -37,14 +36,14 @@ export class VqaModel {
     });
   }
 
-  /** Cross-entropy over the questions whose answer is a class; NaN without any. */
+  /** Cross-entropy, mean over the questions; every answer must be a class, as in training batches. */
   loss(inputs: VqaInputs, { labelSmoothing = 0, ...how }: StepOptions & { labelSmoothing?: number } = {}): tf.Scalar {
     return tf.tidy(() => softmaxCrossEntropy(this.logits(inputs, how), inputs.labels, { labelSmoothing }) as tf.Scalar);
   }
 
   /** Each question's image `[n, d]` and its ROIs `[n, r, d]`, encoded once for all questions about it. */
   #seen({ images, boxes, roiMask, imageOf }: VqaInputs, how: StepOptions) {
-    const [n, d, r] = [imageOf.shape[0]!, this.width, roiMask.shape[1]];
+    const [n, d, r] = [imageOf.shape[0]!, this.#width, roiMask.shape[1]];
     if (this.blind) {
       const [image, regions, regionMask] = [
         [n, d],

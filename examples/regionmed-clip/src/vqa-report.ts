@@ -22,6 +22,8 @@ export interface VqaReportInputs {
 
 /** Facts about the parts that a reader of the numbers must know. */
 export function vqaNotes({ dataset, split, answers, images }: VqaData): string[] {
+  const from = (source: string) => images.test.filter(({ rois }) => rois[0]?.source === source).length;
+  const whole = images.test.length - from('annotator') - from('saliency');
   const trained = new Set(split.train.map(({ patientId }) => patientId));
   const shared = images.test.filter(({ patientId }) => trained.has(patientId)).length;
   const left = split.train.length - images.train.reduce((sum, { questions }) => sum + questions.length, 0);
@@ -29,6 +31,7 @@ export function vqaNotes({ dataset, split, answers, images }: VqaData): string[]
     ...dataset.notes,
     `${split.train.length} training questions have ${answers.length} answers: the classes.${left ? ` ${left} of them have a rarer answer and are not trained on.` : ''}`,
     `${shared} of ${images.test.length} test images are training images too${shared ? ', with other questions: so the publisher split them' : ''}; no validation image is.`,
+    `ROIs of the test images: the publisher's boxes in ${from('annotator')}, what stands out (proposeRois, no model) in ${from('saliency')}, the whole image in ${whole}.`,
   ];
 }
 

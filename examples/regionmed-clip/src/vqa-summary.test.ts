@@ -17,7 +17,8 @@ describe('summarizeVqa', () => {
   ]);
   const asked = (kind: 'open' | 'closed', answer: string) => ({ answerType: kind, answer }) as VqaSample;
   const train = [asked('closed', 'no'), asked('closed', 'no'), asked('open', 'right'), asked('open', 'left'), asked('open', 'left'), asked('closed', 'yes')]; // biome-ignore format: one line
-  const data = { split: { train } as VqaSplit, answers: ['left', 'no', 'right', 'yes'] };
+  const validation = [asked('closed', 'no')];
+  const data = { split: { train, validation } as VqaSplit, answers: ['left', 'no', 'right', 'yes'] };
   const wrongImage = test.map((one) => ({ ...one, prediction: 'no' }));
   const summary = summarizeVqa({ test, wrongImage }, data, { resamples: 200, seed: 0 });
 
@@ -38,8 +39,8 @@ describe('summarizeVqa', () => {
   });
 
   it('has the majority answers of training questions, and what they would reach', () => {
-    expect(summary.majority).toEqual({ overall: 'left', open: 'left', closed: 'no' }); // left and no are two each
-    expect(summary.baselines.majority.overall.right).toBe(1);
+    expect(summary.majority).toEqual({ overall: 'no', open: 'left', closed: 'no' }); // 3, 2 and 3 times
+    expect(summary.baselines.majority.overall.right).toBe(2);
     expect(summary.baselines.majorityByType.overall.right).toBe(3);
     expect(summary.controls.wrongImage!.overall.right).toBe(2);
     expect(summary.gains.wrongImage!.value).toBeCloseTo(1 / 5, 12);
@@ -48,7 +49,7 @@ describe('summarizeVqa', () => {
 
   it('prints counts beside every accuracy', () => {
     const table = vqaTable(summary);
-    expect(table).toContain("always 'left', the most frequent training answer");
+    expect(table).toContain("always 'no', the most frequent answer outside the test part");
     expect(table).toContain("'left' if open, 'no' if closed");
     expect(table).toMatch(/model +│? *0\.500 \(1\/2\) .*0\.667 \(2\/3\) .*0\.600 \(3\/5\)/);
     expect(table).toContain('1 of 2 open questions have an answer that no training question has');

@@ -15,11 +15,11 @@ export interface VqaScores {
   closed: Share;
 }
 
-/** Answers that look at no image: what a model is compared with. */
+/** Answers that look at no image: what a model is compared with. From all questions outside the test part. */
 export interface MajorityAnswers {
-  /** The most frequent training answer. */
+  /** The most frequent answer. */
   overall: string;
-  /** The most frequent answer of the open and of the closed training questions. */
+  /** The most frequent answer of the open and of the closed questions. */
   open: string;
   closed: string;
 }
@@ -77,13 +77,14 @@ export function summarizeVqa(
   };
 }
 
-/** The most frequent training answers: of all questions, of the open and of the closed ones. */
-export function majorityOf({ split: { train } }: Pick<VqaData, 'split'>): MajorityAnswers {
-  const of = (questions: typeof train) => answersOf(questions)[0] ?? answersOf(train)[0]!;
+/** The most frequent answers of the training and validation questions: of all, of the open and of the closed ones. */
+export function majorityOf({ split: { train, validation } }: Pick<VqaData, 'split'>): MajorityAnswers {
+  const all = [...train, ...validation];
+  const of = (questions: typeof all) => answersOf(questions)[0] ?? answersOf(all)[0]!;
   return {
-    overall: of(train),
-    open: of(train.filter(({ answerType }) => answerType === 'open')),
-    closed: of(train.filter(({ answerType }) => answerType === 'closed')),
+    overall: of(all),
+    open: of(all.filter(({ answerType }) => answerType === 'open')),
+    closed: of(all.filter(({ answerType }) => answerType === 'closed')),
   };
 }
 

@@ -15,7 +15,7 @@ const controlNames: Record<Control, string> = {
 export function waysToAnswer({ test, majority, baselines, controls }: VqaSummary): [string, VqaScores][] {
   return [
     ['model', test],
-    [`always '${majority.overall}', the most frequent training answer`, baselines.majority],
+    [`always '${majority.overall}', the most frequent answer outside the test part`, baselines.majority],
     [`'${majority.open}' if open, '${majority.closed}' if closed: the most frequent of each`, baselines.majorityByType],
     ...(['questionOnly', 'wrongImage'] as const).flatMap((name): [string, VqaScores][] =>
       controls[name] ? [[controlNames[name], controls[name]]] : [],

@@ -64,7 +64,7 @@ describe('regionmed vqa', () => {
     expect(result.questions).toEqual({ train: 3, validation: 1, test: 1 });
     expect(result.answers).toBe(3);
     expect(result.openAnswerNotInTraining).toEqual({ share: 1, n: 1 });
-    expect(result.baselines.majorityByType.answers).toEqual({ open: 'ct', closed: 'yes' });
+    expect(result.baselines.majorityByType.answers).toEqual({ open: 'ct', closed: 'no' }); // yes and no are one each
     expect(Object.keys(result.controls)).toEqual(['questionOnly']); // one test image: there is no other to show
     for (const name of ['config.resolved.yaml', 'env.json', 'split.json', 'question-only/metrics.jsonl'])
       expect(existsSync(join(folder, 'run', name)), name).toBe(true);

@@ -41,7 +41,8 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 /** Train an answer head with its encoders, answer the test questions, report: `regionmed vqa`. */
 export async function vqa({ file, checkpoint, sets, backend, out, resume, overwrite, json, signal }: VqaOptions) {
   // ── Engine, configuration, data, run folder ─────────────────────────────────────────────────────────────────────
-  const engine = await useBackend(backend as 'auto');
+  const { precision } = loadConfig({ file, sets, schema: vqaConfigSchema }); // before an engine is there to read a checkpoint
+  const engine = await useBackend(backend as 'auto', { precision });
   const config = await vqaConfig(file, checkpoint, sets);
   const data = await VqaData.load(config, await savedVocabulary(config, resume));
   const { images, split, answers } = data;
