@@ -151,14 +151,32 @@ export function pool(perSeed: readonly Measurements[]): Measurements {
 
 export function ablationTables(rows: readonly Row[], seeds: readonly number[], images: number): ReportTable[] {
   const numbers = (titles: readonly string[]) => ['', ...titles.map((title) => ({ title, digits: 3 }))];
-  const columns = numbers(['R@1', 'R@10', 'hard negatives', 'ROI alone', 'whole image', 'pointing', 'zero-shot AUC']);
-  const values = ({ name, summary: { recall, hardNegative, pointing, zeroShotAuc } }: Row) => [
+  const columns = numbers([
+    'R@1',
+    'R@10',
+    'R@1 with ROIs',
+    'hard negatives',
+    'ROI alone',
+    'whole image',
+    'pointing',
+    'zero-shot AUC',
+  ]);
+  const values = ({ name, summary: { recall, recallWithRois, hardNegative, pointing, zeroShotAuc } }: Row) => [
     name,
-    ...[recall[1], recall[10], hardNegative.fused, hardNegative.roi, hardNegative.image, pointing, zeroShotAuc],
+    ...[
+      recall[1],
+      recall[10],
+      recallWithRois[1],
+      hardNegative.fused,
+      hardNegative.roi,
+      hardNegative.image,
+      pointing,
+      zeroShotAuc,
+    ],
   ];
   const chance = ({ summary: { recall, hardNegative, pointing } }: Row) => [
     'chance',
-    ...[recall[1], recall[10], ...hardNegativeReadings.map((name) => hardNegative[name]), pointing].map((one) => one.chance), // biome-ignore format: one line
+    ...[recall[1], recall[10], recall[1], ...hardNegativeReadings.map((name) => hardNegative[name]), pointing].map((one) => one.chance), // biome-ignore format: one line
     0.5,
   ];
   const caption = `${images} images of unseen patients, seeds ${seeds.join(', ')} pooled, 95 % bootstrap over images.`;

@@ -11,6 +11,7 @@ export function ablationCurves(rows: readonly { name: string; group: Setting['gr
   const named = [...(single ? [{ ...single, name: 'global only' }] : []), ...stages];
   const numbers: [string, (summary: Summary) => Estimate & { chance: number | null }][] = [
     ['Recall@1', ({ recall }) => recall[1]],
+    ['Recall@1 of images with their ROIs', ({ recallWithRois }) => recallWithRois[1]],
     ['Hard negatives', ({ hardNegative }) => hardNegative.fused],
     ['Zero-shot AUC', ({ zeroShotAuc }) => ({ ...zeroShotAuc, chance: 0.5 })],
     ['Pointing game', ({ pointing }) => pointing],

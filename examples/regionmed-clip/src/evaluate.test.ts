@@ -72,6 +72,16 @@ describe('what is printed', () => {
     for (const [k, value] of [[1, json.recallAt1], [5, json.recallAt5], [10, json.recallAt10]] as const) // biome-ignore format: one line
       expect(value).toBeCloseTo(recallTwin(all.global, all.texts, names, k), 10);
     expect(json.gallery).toBe(all.samples.length);
+    const withRois = all.global.map((image, i) => {
+      const rois = all.roiNumbers[i]!.map((_, place) => all.fused[i]![place]!);
+      if (rois.length === 0) return image;
+      const middle = Array.from(image, (_, c) => average(rois.map((roi) => roi[c]!)));
+      const length = Math.sqrt(middle.reduce((sum, x) => sum + x * x, 0));
+      return Array.from(image, (x, c) => x + middle[c]! / length);
+    });
+    const { recallAt1, recallAt5, recallAt10 } = json.recallWithRois;
+    for (const [k, value] of [[1, recallAt1], [5, recallAt5], [10, recallAt10]] as const) // biome-ignore format: one line
+      expect(value).toBeCloseTo(recallTwin(withRois, all.texts, names, k), 10);
 
     const [b, k] = [all.samples.length, config.data.negatives];
     const won = (vector: (image: number, place: number) => Row) => {

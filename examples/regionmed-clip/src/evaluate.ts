@@ -24,13 +24,18 @@ export interface RoiRecord {
   area: number;
 }
 
-/** One image of the gallery. */
-export interface ImageRecord {
-  imageId: string;
-  modality: string;
-  /** Place of the best true match, from 0. */
+/** Place of the best true match, from 0. */
+export interface Places {
   imageToText: number;
   textToImage: number;
+}
+
+/** One image of the gallery, searched by its own vector. */
+export interface ImageRecord extends Places {
+  imageId: string;
+  modality: string;
+  /** The same with its ROIs: needs their boxes, as an image of a new patient has them from a detector. */
+  withRois: Places;
 }
 
 /** Zero-shot scores of the images of one modality. */
@@ -68,6 +73,7 @@ export async function measure(
 ): Promise<Measurements> {
   const read: MedRegionSample[] = [];
   const images: Float32Array[] = [];
+  const withRois: Float32Array[] = [];
   const texts: Float32Array[] = [];
   const textIds: number[] = [];
   const rois: RoiRecord[] = [];
@@ -75,6 +81,7 @@ export async function measure(
     const { sample, view, grid } = encoded;
     keep?.push(encoded);
     images.push(encoded.global);
+    withRois.push(imageWithRois(encoded));
     texts.push(encoded.texts.own);
     textIds.push(encoded.texts.id);
     read.push(sample);
@@ -97,7 +104,8 @@ export async function measure(
     }
   }
   const scores = images.map((image) => texts.map((text) => dot(image, text)));
-  const columns = texts.map((_, j) => scores.map((row) => row[j]!));
+  const placesOf = searchPlaces(images, texts, textIds);
+  const placesWithRois = searchPlaces(withRois, texts, textIds);
   const chance = (k: number) => {
     if (k > texts.length) return null;
     const { imageToText, textToImage } = recallAtK(scores, { k, imageIds: textIds, textIds });
@@ -107,14 +115,36 @@ export async function measure(
     images: read.map(({ id, modality }, i) => ({
       imageId: id,
       modality,
-      imageToText: bestPlace(scores[i]!, textIds, textIds[i]!),
-      textToImage: bestPlace(columns[i]!, textIds, textIds[i]!),
+      ...placesOf[i]!,
+      withRois: placesWithRois[i]!,
     })),
     gallery: read.length,
     recallChance: { 1: chance(1), 5: chance(5), 10: chance(10) },
     rois,
     zeroShot: await zeroShot(model, data, read, images),
   };
+}
+
+/** Unit vector: that of the image plus that of the mean over its ROIs, after they have looked at it. */
+function imageWithRois({ global, rois }: Pick<EncodedSample, 'global' | 'rois'>): Float32Array {
+  if (rois.length === 0) return global;
+  const mean = global.map((_, c) => rois.reduce((sum, { fused }) => sum + fused[c]!, 0));
+  const unit = (v: Float32Array) => v.map((x) => x / Math.max(Math.sqrt(dot(v, v)), 1e-12));
+  const region = unit(mean);
+  return unit(global.map((x, c) => x + region[c]!));
+}
+
+/** Where each image finds its text and each text its image. */
+function searchPlaces(images: readonly Float32Array[], texts: readonly Float32Array[], ids: number[]): Places[] {
+  const scores = images.map((image) => texts.map((text) => dot(image, text)));
+  return images.map((_, i) => ({
+    imageToText: bestPlace(scores[i]!, ids, ids[i]!),
+    textToImage: bestPlace(
+      scores.map((row) => row[i]!),
+      ids,
+      ids[i]!,
+    ),
+  }));
 }
 
 /** 1: strictly closer to the caption than to every negative; null: there is none. */

@@ -45,10 +45,15 @@ function changeTable(before: Reading, after: Reading, bootstrap: BootstrapOption
   return {
     title: 'Before and after training',
     caption:
-      'Recall: mean of both directions, equal texts are matches of each other. Hard negatives and pointing: mean over the ROIs of an image, then over images. Zero-shot: macro over classes, then over modalities. Brackets: 95 % bootstrap over images; that of the difference draws both readings together, and it tells change from luck.',
+      'Recall: mean of both directions, equal texts are matches of each other; an image is its own vector, or that and the mean vector of its ROIs, for which their boxes must be known. Hard negatives and pointing: mean over the ROIs of an image, then over images. Zero-shot: macro over classes, then over modalities. Brackets: 95 % bootstrap over images; that of the difference draws both readings together, and it tells change from luck.',
     columns: ['', 'before', 'after', 'after − before', 'chance', { title: 'n', digits: 0 }],
     rows: [
-      ...([1, 5, 10] as const).map((k) => row(`R@${k} (images)`, first.recall[k], last.recall[k], gain.recall[k])),
+      ...(['recall', 'recallWithRois'] as const).flatMap((of) =>
+        ([1, 5, 10] as const).map((k) => {
+          const name = `R@${k} (images${of === 'recall' ? '' : ' with their ROIs'})`;
+          return row(name, first[of][k], last[of][k], gain[of][k]);
+        }),
+      ),
       ...hardNegativeReadings.map(
         (name) =>
         row(`${rowNames[name]} (ROIs)`, first.hardNegative[name], last.hardNegative[name], gain.hardNegative[name]), // biome-ignore format: one line

@@ -28,14 +28,16 @@ export function closingTable(after: Summary, before?: Summary): string {
     number(of(after).chance),
     String(of(after).n),
   ];
-  const recall = ([1, 5, 10] as const).map((k) => [
-    `R@${k}`,
-    number(before?.recall[k].value),
-    withInterval(after.recall[k]),
-    number(after.recall[k].textToImage),
-    number(after.recall[k].imageToText),
-    number(after.recall[k].chance),
-  ]);
+  const recall = (['recall', 'recallWithRois'] as const).flatMap((reading) =>
+    ([1, 5, 10] as const).map((k) => [
+      reading === 'recall' ? `R@${k}` : `R@${k}, images with their ROIs`,
+      number(before?.[reading][k].value),
+      withInterval(after[reading][k]),
+      number(after[reading][k].textToImage),
+      number(after[reading][k].imageToText),
+      number(after[reading][k].chance),
+    ]),
+  );
   const modalities = Object.entries(after.modalities).map(([name, one]) => [
     name,
     number(before?.modalities[name]?.value),
