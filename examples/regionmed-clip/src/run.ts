@@ -48,28 +48,34 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
   // ── Before training ─────────────────────────────────────────────────────────────────────────────────────────────
   const model = await createModel(config, data);
   const bootstrap = { resamples: config.evaluate.bootstrap, seed: config.seed };
-  const read = async (keep?: EncodedSample[]) => {
-    const measured = await measure(model, data, test, { batchSize: config.evaluate.batchSize, ...(keep && { keep }) });
-    return { measured, summary: summarize(measured, bootstrap) };
+  const read = async () => {
+    const encoded: EncodedSample[] = [];
+    const measured = await measure(model, data, test, { batchSize: config.evaluate.batchSize, keep: encoded });
+    return { measured, summary: summarize(measured, bootstrap), encoded };
   };
   say('reading the model before training …');
-  const before = await read();
+  const { encoded: _, ...before } = await read();
 
   // ── Training ────────────────────────────────────────────────────────────────────────────────────────────────────
+  let last: Awaited<ReturnType<typeof read>> | undefined;
+  const onStageEnd = async () => {
+    last = await read();
+    return { test: toJson(last.summary) };
+  };
   const trained = await train(config, data, {
     model,
     run: folder,
     resume: resume !== undefined,
     signal,
-    ...(config.evaluate.stages && { onStageEnd: async () => ({ test: toJson((await read()).summary) }) }),
+    ...(config.evaluate.stages && { onStageEnd }),
   });
   say(
     `trained ${trained.steps} steps in ${trained.seconds.toFixed(0)} s; ${trained.skippedImages} broken images skipped, ${trained.emptySteps} steps without an ROI`,
   );
 
   // ── After training ──────────────────────────────────────────────────────────────────────────────────────────────
-  const encoded: EncodedSample[] = [];
-  const after = await read(encoded);
+  // the last stage's reading is of the trained model
+  const { encoded, ...after } = last ?? (await read());
   const stages = readMetrics(folder.metrics).filter(({ kind }) => kind === 'stage') as StageLine[];
   const report = await writeRegionMedReport({ folder, config, engine, data, before, after, encoded, stages });
   const result = {
