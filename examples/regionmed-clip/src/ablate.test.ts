@@ -70,6 +70,8 @@ describe('the ablation', () => {
     expect(changed['no ROI captions']!.stages.map(({ losses }) => losses.join())).toEqual(['global', 'negative', 'global,negative']); // biome-ignore format: one line
     for (const of of Object.values(changed)) expect(epochs(of)).toBe(3);
     expect(changed['keys: global (literal)']!.model.roi.keys).toBe('global');
+    expect(changed['negative captions: Eq 10']!.loss.negative.mode).toBe('bce');
+    expect(changed['negative captions: InfoNCE']!.loss.negative.mode).toBe('infonce');
     expect(config.model.roi.keys).toBe('patches');
   });
 
@@ -92,5 +94,10 @@ describe('the ablation', () => {
     const best = (of: typeof a) => Math.max(right(of, 'fused'), right(of, 'roi'), right(of, 'image'));
     expect(found['hard negatives'].value).toBeCloseTo(right(a, 'fused') - right(b, 'fused'), 10);
     expect(found['hard negatives, best reading of each'].value).toBeCloseTo(best(a) - best(b), 10);
+    const first = ({ images }: typeof a, withRois: boolean) =>
+      average(images.flatMap((image) => Object.values(withRois ? image.withRois : { a: image.imageToText, b: image.textToImage }).map((place) => Number(place === 0)))); // biome-ignore format: one line
+    const better = (of: typeof a) => Math.max(first(of, false), first(of, true));
+    expect(found['R@1'].value).toBeCloseTo(first(a, false) - first(b, false), 10);
+    expect(found['R@1, best reading of each'].value).toBeCloseTo(better(a) - better(b), 10);
   });
 });

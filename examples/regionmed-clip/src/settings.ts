@@ -38,6 +38,10 @@ const without = (config: Config, loss: 'roi' | 'negative') => ({
   ...config,
   stages: config.stages.map((stage) => ({ ...stage, losses: stage.losses.filter((name) => name !== loss) })),
 });
+const withNegatives = (config: Config, mode: Config['loss']['negative']['mode']): Config => ({
+  ...config,
+  loss: { ...config.loss, negative: { ...config.loss.negative, mode } },
+});
 const withRoi = (config: Config, roi: Partial<Config['model']['roi']>): Config => ({
   ...config,
   model: { ...config.model, roi: { ...config.model.roi, ...roi } },
@@ -53,6 +57,8 @@ export const settings: Setting[] = [
     change: (config) => oneStage(config, globalStage(config), ['global', 'roi', 'negative']),
   },
   { name: 'no negative captions', group: 'components', change: (config) => without(config, 'negative') },
+  { name: 'negative captions: Eq 10', group: 'components', change: (config) => withNegatives(config, 'bce') },
+  { name: 'negative captions: InfoNCE', group: 'components', change: (config) => withNegatives(config, 'infonce') },
   { name: 'no ROI captions', group: 'components', change: (config) => without(config, 'roi') },
   { name: 'keys: global (literal)', group: 'components', change: (config) => withRoi(config, { keys: 'global' }) },
   {
