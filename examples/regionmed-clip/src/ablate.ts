@@ -227,7 +227,8 @@ function chooseSettings(wanted: string | undefined, smoke: boolean): Setting[] {
 }
 
 /** A short name for everything that decides what is trained and read. */
-function fingerprint({ seed, data, image, model, loss, optimizer, stages, train }: Config): string {
-  const text = JSON.stringify({ seed, data, image, model, loss, optimizer, stages, train });
+function fingerprint({ seed, data, image, model, loss, optimizer, stages, train, evaluate }: Config): string {
+  const { zeroShot } = evaluate;
+  const text = JSON.stringify({ seed, data, image, model, loss, optimizer, stages, train, zeroShot });
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

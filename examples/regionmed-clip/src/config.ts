@@ -198,6 +198,8 @@ export const configSchema = z
         bootstrap: count.default(1000),
         /** Read the test images after every stage too. */
         stages: z.boolean().default(true),
+        /** Zero-shot classes are scored by their cosine, or, where an image can have one alone, by its softmax over them. */
+        zeroShot: z.enum(['cosine', 'softmax']).default('cosine'),
         /** Images whose attention is drawn in the report. */
         pictures: natural.default(12),
       })

@@ -51,11 +51,15 @@ const promptRows = (model: RegionMedModel, data: RegionMedData, name: string): R
 describe('what is printed', () => {
   beforeAll(() => useBackend('wasm') as Promise<unknown>);
 
-  it.each([['crops'], ['align']])('equals plain loops over the encoded vectors (%s)', async (features) => {
+  it.each([
+    ['crops', 'cosine'],
+    ['align', 'softmax'],
+  ])('equals plain loops over the encoded vectors (%s, %s)', async (features, zeroShot) => {
     const config = configOf(
       'data.patients=70',
       'data.fractions={train: 0.35, validation: 0.05, test: 0.6}',
       `model.roi.features=${features}`,
+      `evaluate.zeroShot=${zeroShot}`,
       'train.maxStepsPerStage=4',
     );
     const data = await RegionMedData.load(config);
@@ -126,10 +130,17 @@ describe('what is printed', () => {
     const areas = modalities.map((modality) => {
       const places = all.samples.flatMap((sample, i) => (sample.modality === modality ? [i] : []));
       const samples = places.map((i) => all.samples[i]!);
-      const values = Object.keys(samples[0]!.labels!).flatMap((name) => {
+      const classes = Object.keys(samples[0]!.labels!);
+      const cosines = classes.map((name) => {
         const prompts = promptRows(model, data, name);
-        const scores = places.map((i) => Math.max(...prompts.map((prompt) => cosine(all.global[i]!, prompt))));
-        return areaTwin(scores, labelsOf(samples, name)) ?? [];
+        return places.map((i) => Math.max(...prompts.map((prompt) => cosine(all.global[i]!, prompt))));
+      });
+      const values = classes.flatMap((name, c) => {
+        const shares = places.map((_, i) => {
+          const powers = cosines.map((row) => Math.exp(row[i]! / config.loss.temperature));
+          return powers[c]! / powers.reduce((sum, power) => sum + power, 0);
+        });
+        return areaTwin(zeroShot === 'softmax' ? shares : cosines[c]!, labelsOf(samples, name)) ?? [];
       });
       return [modality, values.length ? average(values) : null] as const;
     });
@@ -158,6 +169,21 @@ describe('what is printed', () => {
     for (const { hardNegative } of told) expect(hardNegative).toEqual({ fused: 0, roi: 0, image: 0 });
     for (const { hardNegative } of rois.filter(({ negatives }) => negatives === 0))
       expect(hardNegative).toEqual({ fused: null, roi: null, image: null });
+    model.dispose();
+  });
+
+  it('takes the softmax of classes that exclude each other, and refuses an image with two', async () => {
+    const config = configOf('data.patients=24', 'evaluate.zeroShot=softmax', 'loss.learnTemperature=true');
+    const data = await RegionMedData.load(config);
+    const model = await createModel(config, data);
+    expect(model.temperature()).toBeCloseTo(config.loss.temperature, 6);
+    const { zeroShot } = await measure(model, data, data.split.test, { batchSize: 4 });
+    for (const { scores } of zeroShot) for (const row of scores) expect(row.reduce((a, b) => a + b)).toBeCloseTo(1, 10);
+    const [first] = data.split.test;
+    first!.labels = Object.fromEntries(Object.keys(first!.labels!).map((name) => [name, 1]));
+    await expect(measure(model, data, data.split.test, { batchSize: 4 })).rejects.toThrow(
+      `image ${first!.id} has several. Fix: --set evaluate.zeroShot=cosine`,
+    );
     model.dispose();
   });
 

@@ -1,6 +1,8 @@
 import { cleanText, type MedRegionSample } from '@medalign/datasets';
 import { boxMask, pointingGame, promptEnsemble, recallAtK, zeroShotScores } from '@medalign/eval-metrics';
+import { ConfigError } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Config } from './config';
 import { type RegionMedData, tokenize } from './data';
 import { dot, type EncodedSample, encodedSamples, rowsOf } from './encoded';
 import type { RegionMedModel } from './model';
@@ -43,7 +45,7 @@ export interface ZeroShot {
   modality: string;
   classes: string[];
   imageIds: string[];
-  /** `[n][c]`, cosine with that prompt of the class which fits best. */
+  /** `[n][c]`, of that prompt of the class which fits best. */
   scores: number[][];
   /** `[n][c]` 0, 1 or NaN. */
   labels: number[][];
@@ -172,30 +174,37 @@ async function zeroShot(
       const value = samples[i]!.labels?.[name];
       return value === 0 || value === 1 ? value : Number.NaN;
     };
-    result.push({
-      modality,
-      classes,
-      imageIds: places.map((i) => samples[i]!.id),
-      scores,
-      labels: places.map((i) => classes.map((name) => label(i, name))),
-    });
+    const labels = places.map((i) => classes.map((name) => label(i, name)));
+    const several = labels.findIndex((row) => row.filter((value) => value === 1).length > 1);
+    if (data.config.evaluate.zeroShot === 'softmax' && several >= 0) {
+      throw new ConfigError(
+        `evaluate.zeroShot: softmax is for classes that exclude each other, and image ${samples[places[several]!]!.id} has several. Fix: --set evaluate.zeroShot=cosine`,
+      );
+    }
+    result.push({ modality, classes, imageIds: places.map((i) => samples[i]!.id), scores, labels });
   }
   return result;
 }
 
-/** `[n][c]` cosine of each image vector with that prompt of each class which fits best. */
+/** `[n][c]` cosine of each image vector with that prompt of each class which fits best, or its softmax over the classes. */
 export async function promptScores(
   model: RegionMedModel,
   data: RegionMedData,
   classes: readonly string[],
   vectors: readonly Float32Array[],
+  scoring: Config['evaluate']['zeroShot'] = data.config.evaluate.zeroShot,
 ): Promise<number[][]> {
   const { texts, promptClasses } = promptEnsembleOf(classes);
   const tokens = tokenize(texts, data.tokenizer, data.config);
   const encoded = model.encodeTexts(tokens);
   const prompts = await rowsOf(encoded);
   tf.dispose([encoded, tokens.ids, tokens.attentionMask]);
-  return zeroShotScores(vectors, prompts, { promptClasses, aggregate }).scores;
+  const temperature = model.temperature();
+  return zeroShotScores(vectors, prompts, {
+    promptClasses,
+    aggregate,
+    ...(scoring === 'softmax' && { acrossClasses: 'softmax', logitScale: 1 / temperature }),
+  }).scores;
 }
 
 /** Every class in every template, cleaned; texts that are equal then are kept, so that each class has as many. */

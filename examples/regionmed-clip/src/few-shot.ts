@@ -191,19 +191,12 @@ function answer(question: Question, vector: (one: Shown) => Float32Array, { shot
 }
 
 async function byPrompts(model: RegionMedModel, data: RegionMedData, { classes, test, ...question }: Question) {
-  const cosines = await promptScores(model, data, classes, test.map(({ image }) => image)); // biome-ignore format: one call
-  // shares of the classes, as the classifier gives them: what an image has with all prompts says nothing
-  const scores = cosines.map((row) => softmax(row.map((cosine) => cosine / data.config.loss.temperature)));
+  // an image has one of the classes: what it has with all prompts says nothing
+  const scores = await promptScores(model, data, classes, test.map(({ image }) => image), 'softmax'); // biome-ignore format: one call
   const truth = test.map((one) => classOf(question, one)!);
   const told = scores.map((row) => classes[row.indexOf(Math.max(...row))]!);
   const labels = truth.map((label) => classes.map((name) => Number(name === label)));
   return { accuracy: accuracy(told, truth).value, auroc: macroAuroc(scores, labels).value };
-}
-
-function softmax(logits: readonly number[]): number[] {
-  const powers = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
-  const total = powers.reduce((sum, power) => sum + power, 0);
-  return powers.map((power) => power / total);
 }
 
 function unitMean(rows: readonly Float32Array[]): Float32Array {

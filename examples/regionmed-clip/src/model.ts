@@ -279,6 +279,12 @@ export class RegionMedModel {
     return { total: combined.total, terms: { ...combined.terms, ...Object.fromEntries(shown) } };
   }
 
+  /** τ: as given, or as learned so far. */
+  temperature(): number {
+    const { logitScale } = this;
+    return logitScale ? tf.tidy(() => temperatureFrom(logitScale).dataSync()[0]!) : this.#config.loss.temperature;
+  }
+
   // ── Parameters ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Trainable parameters, named `image.*`, `text.*`, `heads.*`, `roi.*`, `loss.*`. */

@@ -168,6 +168,19 @@ describe('zeroShotScores', () => {
     expect(across.variant).toMatch(/transductive/);
     expect(across.scores.reduce((sum, row) => sum + row[0]!, 0)).toBeCloseTo(0, 10);
   });
+  it('gives shares of the classes, in which what all prompts have in common drops out', () => {
+    const options = { promptClasses, aggregate: 'max-logit', logitScale: 4, acrossClasses: 'softmax' } as const;
+    const shares = zeroShotScores(images, prompts, options);
+    const cosines = zeroShotScores(images, prompts, { promptClasses, aggregate: 'max-logit' });
+    shares.scores.forEach(([a, b], i) => {
+      const [x, y] = cosines.scores[i]!;
+      expect(a! + b!).toBeCloseTo(1, 12);
+      expect(Math.log(a! / b!)).toBeCloseTo(4 * (x! - y!), 10);
+    });
+    expect(shares.predictions).toEqual(cosines.predictions);
+    expect(shares.variant).toBe('cosine, max-logit, softmax over the classes, scale 4');
+    expect(zeroShotScores(images, prompts, { ...options, logitScale: 1e4 }).scores[0]![0]).toBe(1); // no overflow
+  });
   it('refuses a class without a prompt and a zero embedding', () => {
     expect(() => zeroShotScores(images, prompts, { promptClasses: [0, 0, 2] })).toThrow(/class 1/);
     expect(() => zeroShotScores([[0, 0]], prompts, { promptClasses })).toThrow(/images\[0\]: expected a finite vector/);

@@ -54,12 +54,14 @@ export function promptEnsemble(
  *
  * With unit rows u (image) and v_j (prompts of class c):
  * `'mean-embedding'` ⟨u, norm(mean_j v_j)⟩, `'mean-logit'` mean_j ⟨u, v_j⟩, `'max-logit'` max_j ⟨u, v_j⟩, all times `logitScale`.
+ * `acrossClasses: 'softmax'` gives the shares of classes that exclude each other: what an image has in common with all prompts
+ * drops out; `logitScale` is then 1/τ of the training (Radford et al. 2021, arXiv 2103.00020, section 3.1.2).
  * No score depends on the other images. `acrossImages: 'zscore'` (each class to mean 0 and std 1 over the images given) does: it is
  * transductive, and the variant says so.
  *
  * @param images `[n][d]` image embeddings, any norm.
  * @param prompts `[m][d]` text embeddings, any norm.
- * @param options `promptClasses` `[m]`, the class index of each prompt (see `promptEnsemble`); `aggregate`; `logitScale`; `acrossImages`.
+ * @param options `promptClasses` `[m]`, the class index of each prompt (see `promptEnsemble`); `aggregate`; `logitScale`; `acrossClasses`; `acrossImages`.
  * @returns the scores and the best class per image.
  * @throws {MetricError} if the sizes disagree, an embedding is 0 or not finite, or a class has no prompt.
  * @example
@@ -67,6 +69,7 @@ export function promptEnsemble(
  * zeroShotScores([[2, 0]], prompts, { promptClasses: [0, 0, 1] }).scores; // [[0.8944, 0]]
  * zeroShotScores([[2, 0]], prompts, { promptClasses: [0, 0, 1], aggregate: 'mean-logit' }).scores; // [[0.8, 0]]
  * zeroShotScores([[2, 0]], prompts, { promptClasses: [0, 0, 1], aggregate: 'max-logit' }).predictions; // [0]
+ * zeroShotScores([[2, 0]], prompts, { promptClasses: [0, 0, 1], acrossClasses: 'softmax' }).scores; // [[0.7098, 0.2902]]
  */
 export function zeroShotScores(
   images: Matrix,
@@ -75,15 +78,18 @@ export function zeroShotScores(
     promptClasses,
     aggregate = 'mean-embedding',
     logitScale = 1,
+    acrossClasses = 'none',
     acrossImages = 'none',
   }: {
     promptClasses: readonly number[];
     aggregate?: 'mean-embedding' | 'mean-logit' | 'max-logit';
     logitScale?: number;
+    acrossClasses?: 'none' | 'softmax';
     acrossImages?: 'none' | 'zscore';
   },
 ): ZeroShotScores {
   checkChoice('aggregate', aggregate, ['mean-embedding', 'mean-logit', 'max-logit']);
+  checkChoice('acrossClasses', acrossClasses, ['none', 'softmax']);
   checkChoice('acrossImages', acrossImages, ['none', 'zscore']);
   checkNotEmpty('images', images);
   checkNotEmpty('prompts', prompts);
@@ -109,11 +115,16 @@ export function zeroShotScores(
       return score * logitScale;
     });
   });
+  if (acrossClasses === 'softmax') scores = scores.map(softmax);
   if (acrossImages === 'zscore') scores = standardizeColumns(scores);
   return {
     scores,
     predictions: scores.map((row) => row.indexOf(Math.max(...row))),
-    variant: `cosine, ${aggregate}${acrossImages === 'zscore' ? ', transductive: z-scored over the images' : ''}`,
+    variant: [
+      `cosine, ${aggregate}`,
+      ...(acrossClasses === 'softmax' ? [`softmax over the classes, scale ${logitScale}`] : []),
+      ...(acrossImages === 'zscore' ? ['transductive: z-scored over the images'] : []),
+    ].join(', '),
     n: images.length,
     prompts: prompts.length,
   };
@@ -137,6 +148,13 @@ function dot(a: Numbers, b: Numbers): number {
 
 function sum(vectors: number[][]): number[] {
   return vectors[0]!.map((_, i) => vectors.reduce((total, vector) => total + vector[i]!, 0));
+}
+
+function softmax(row: number[]): number[] {
+  const top = Math.max(...row);
+  const powers = row.map((value) => Math.exp(value - top));
+  const total = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / total);
 }
 
 function standardizeColumns(rows: number[][]): number[][] {
