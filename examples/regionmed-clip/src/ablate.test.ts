@@ -43,8 +43,11 @@ describe('the ablation', () => {
     expect(seeds).toEqual([0, 1]);
     expect(rows.map(({ name }: { name: string }) => name)).toEqual([baseline, '1. global', '2. region', '3. joint']);
     expect(rows[0].overBaseline).toBeUndefined();
-    for (const { summary, overBaseline } of rows.slice(1)) {
+    for (const { summary, overBaseline, perSeed } of rows.slice(1)) {
       const images = summary.gallery;
+      const alone = perSeed.map(({ recallAt1 }: { recallAt1: number }) => recallAt1);
+      expect(alone.length).toBe(2);
+      expect(average(alone)).toBeCloseTo(summary.recall[1].value, 10);
       expect(summary.recall[1].n).toBe(2 * images); // of both seeds
       expect(overBaseline['R@1'].value).toBeCloseTo(summary.recall[1].value - rows[0].summary.recall[1].value, 10);
       expect(overBaseline['zero-shot AUC'].value).toBeCloseTo(summary.zeroShotAuc.value - rows[0].summary.zeroShotAuc.value, 10); // biome-ignore format: one line

@@ -8,7 +8,7 @@ import type { Config } from './config';
 import { RegionMedData } from './data';
 import { hardNegativeReadings, type Measurements, measure } from './evaluate';
 import { baseline, type Setting, settings } from './settings';
-import { type Difference, differences, type Estimate, type Summary, summarize } from './summary';
+import { type Difference, differences, type Estimate, type Summary, summarize, toJson } from './summary';
 import { createModel, train } from './train';
 
 export interface AblateOptions {
@@ -28,6 +28,8 @@ interface Row {
   name: string;
   group: Setting['group'];
   summary: Summary;
+  /** Each seed alone, in their order. */
+  perSeed: ReturnType<typeof toJson>[];
   overBaseline?: Record<string, Difference>;
 }
 
@@ -75,7 +77,8 @@ export async function ablate(options: AblateOptions): Promise<void> {
   const first = pooled.get(baseline);
   const rows = [...pooled].map(([name, { group, measured }]): Row => {
     const together = pool(measured);
-    const row = { name, group, summary: summarize(together, bootstrap) };
+    const perSeed = measured.map((one) => toJson(summarize(one, bootstrap)));
+    const row = { name, group, summary: summarize(together, bootstrap), perSeed };
     if (!first || name === baseline) return row;
     return { ...row, overBaseline: differences(together, pool(first.measured), bootstrap) };
   });
@@ -193,6 +196,16 @@ export function ablationTables(rows: readonly Row[], seeds: readonly number[], i
         ? [{ title: titles[group], caption, columns, rows: [...own.map(values), chance(own[0]!)] }]
         : [];
     }),
+    ...(seeds.length > 1
+      ? [
+          {
+            title: 'Each seed alone',
+            caption: `Seeds ${seeds.join(', ')}: how much training varies.`,
+            columns: ['', 'R@1', 'R@1 with ROIs', 'hard negatives', 'pointing', 'zero-shot AUC'],
+            rows: rows.map(({ name, perSeed }) => [name, ...perSeedCells(perSeed)]),
+          },
+        ]
+      : []),
     ...(compared.length
       ? [
           {
@@ -204,6 +217,14 @@ export function ablationTables(rows: readonly Row[], seeds: readonly number[], i
         ]
       : []),
   ];
+}
+
+/** The seeds' numbers side by side. */
+function perSeedCells(perSeed: Row['perSeed']): string[] {
+  const numbers = perSeed.map(({ recallAt1, recallWithRois, hardNegativeAccuracy, pointing, zeroShotAucMean }) => [
+    ...[recallAt1, recallWithRois.recallAt1, hardNegativeAccuracy, pointing, zeroShotAucMean],
+  ]);
+  return numbers[0]!.map((_, i) => numbers.map((row) => row[i]?.toFixed(3) ?? '–').join('  '));
 }
 
 function shown(cell: string | number | null | Estimate): string {
