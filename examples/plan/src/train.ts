@@ -1,9 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Module } from '@medalign/encoders';
 import {
   type Adam,
   addPrefix,
-  ConfigError,
   constantRate,
   cosineDecay,
   latestCheckpoint,
@@ -18,11 +16,12 @@ import {
   type RunFolder,
   restoreParameters,
   saveCheckpoint,
+  startFromWeights,
+  stepSeed,
   stopOnNonFinite,
   TensorBoardLog,
   takePrefix,
 } from '@medalign/trainer';
-import { readWeights } from '@medalign/weights';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
 import { onEngine, type PlanData, shareOf } from './data';
@@ -52,26 +51,10 @@ interface SavedState {
 /** The model a configuration describes: seeded initial values, and published weights where it names a file. */
 export async function createModel(config: Config, data: PlanData): Promise<PlanModel> {
   const model = initialModel(config, data.vocabulary);
-  await loadWeights('model.image.weights', model.resnet, config.model.image.weights);
-  await loadWeights('model.text.weights', model.bert, config.model.text.weights);
+  const { image, text } = config.model;
+  if (image.weights) await startFromWeights(model.resnet, image.weights, { key: 'model.image.weights' });
+  if (text.weights) await startFromWeights(model.bert, text.weights, { key: 'model.text.weights' });
   return model;
-}
-
-/** Loads published weights, and says what they lack and what the model has no place for. */
-async function loadWeights(key: string, module: Module, path: string | undefined): Promise<void> {
-  if (!path) return;
-  const state = await readWeights(path);
-  const { missing, unexpected, unused } = module.loadStateDict(state, { strict: false });
-  if (missing.length >= module.parameters().size) {
-    throw new ConfigError(
-      `${key}: ${path} has none of the model's parameters; its names begin with '${[...state.keys()][0]}'`,
-    );
-  }
-  const list = (names: string[]) =>
-    `${names.length}${names.length ? ` (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''})` : ''}`;
-  process.stderr.write(
-    `${key}: loaded ${state.source.join(', ')}; missing ${list(missing)}, not used ${list([...unexpected, ...unused])}\n`,
-  );
 }
 
 /** Trains PLAN. Without a run folder nothing is written (ablations). */
@@ -148,7 +131,7 @@ export async function train(
     for (let epoch = Math.floor(step / stepsPerEpoch); step < total; epoch++) {
       for await (const batch of data.trainingBatches(epoch, step % stepsPerEpoch)) {
         const { size } = replicas.group;
-        const how = { learningRate: rateAt(step), seed: noiseSeed(config.seed, step) };
+        const how = { learningRate: rateAt(step), seed: stepSeed(config.seed, step) };
         for (let rank = 1; rank < size; rank++) replicas.send(rank, { share: shareOf(batch, rank, size), ...how });
         const pairs = onEngine(shareOf(batch, 0, size), data.tokenizer, config);
         const numbers = await trainingStep(
@@ -246,6 +229,3 @@ async function validationLoss(model: PlanModel, data: PlanData, config: Config, 
   }
   return sum / count;
 }
-
-/** Another noise stream for every step of every seed. */
-const noiseSeed = (seed: number, step: number) => (Math.imul(seed + 1, 0x85ebca6b) + step * 16) >>> 0;

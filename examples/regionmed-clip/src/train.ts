@@ -1,9 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Module } from '@medalign/encoders';
 import type { CurriculumState, Stage } from '@medalign/progressive';
 import {
   addPrefix,
-  ConfigError,
   constantRate,
   cosineDecay,
   latestCheckpoint,
@@ -17,11 +15,12 @@ import {
   restoreParameters,
   type Schedule,
   saveCheckpoint,
+  startFromWeights,
+  stepSeed,
   stopOnNonFinite,
   TensorBoardLog,
   takePrefix,
 } from '@medalign/trainer';
-import { readWeights } from '@medalign/weights';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Config, curriculumOf, type LossName } from './config';
 import { onEngine, type RegionMedData, shareOf } from './data';
@@ -53,26 +52,10 @@ interface SavedState {
 /** The model a configuration describes: seeded initial values, and published weights where it names a file. */
 export async function createModel(config: Config, data: Pick<RegionMedData, 'vocabulary'>): Promise<RegionMedModel> {
   const model = initialModel(config, data.vocabulary);
-  await loadWeights('model.image.weights', model.image.backbone, config.model.image.weights);
-  await loadWeights('model.text.weights', model.bert, config.model.text.weights);
+  const { image, text } = config.model;
+  if (image.weights) await startFromWeights(model.image.backbone, image.weights, { key: 'model.image.weights' });
+  if (text.weights) await startFromWeights(model.bert, text.weights, { key: 'model.text.weights' });
   return model;
-}
-
-/** Loads published weights, and says what they lack and what the model has no place for. */
-async function loadWeights(key: string, module: Module, path: string | undefined): Promise<void> {
-  if (!path) return;
-  const state = await readWeights(path);
-  const { missing, unexpected, unused } = module.loadStateDict(state, { strict: false });
-  if (missing.length >= module.parameters().size) {
-    throw new ConfigError(
-      `${key}: ${path} has none of the model's parameters; its names begin with '${[...state.keys()][0]}'`,
-    );
-  }
-  const list = (names: string[]) =>
-    `${names.length}${names.length ? ` (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''})` : ''}`;
-  process.stderr.write(
-    `${key}: loaded ${state.source.join(', ')}; missing ${list(missing)}, not used ${list([...unexpected, ...unused])}\n`,
-  );
 }
 
 /** The learning rate of each step of a stage. */
@@ -181,7 +164,7 @@ export async function train(
         const how = {
           stage: index,
           learningRate: schedules[index]!(stageStep),
-          seed: noiseSeed(config.seed, totalStep),
+          seed: stepSeed(config.seed, totalStep),
         };
         let numbers: Record<string, number> = {};
         // too few images are left of a batch with broken ones, or none of them has an ROI
@@ -264,6 +247,3 @@ async function toArrays(tensors: Map<string, tf.Tensor>): Promise<Arrays> {
     arrays.set(name, { values: (await tensor.data()) as Float32Array, shape: tensor.shape });
   return arrays;
 }
-
-/** Another noise stream for every step of every seed. */
-export const noiseSeed = (seed: number, step: number) => (Math.imul(seed + 1, 0x85ebca6b) + step * 16) >>> 0;

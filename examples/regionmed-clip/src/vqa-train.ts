@@ -12,6 +12,7 @@ import {
   type RunFolder,
   restoreParameters,
   saveCheckpoint,
+  stepSeed,
   stopOnNonFinite,
   TensorBoardLog,
   takePrefix,
@@ -19,7 +20,7 @@ import {
 } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { optimizerOf } from './step';
-import { noiseSeed, scheduleOf } from './train';
+import { scheduleOf } from './train';
 import type { VqaConfig } from './vqa-config';
 import type { VqaData, VqaInputs } from './vqa-data';
 import { answerQuestions, validationNumbers } from './vqa-evaluate';
@@ -117,7 +118,7 @@ export async function trainVqa(
       for await (const questions of data.trainingBatches(epoch, { start: batch })) {
         const learningRate = rate(step);
         const inputs = data.onEngine(questions);
-        const how = { training: true, seed: noiseSeed(config.seed, step), labelSmoothing };
+        const how = { training: true, seed: stepSeed(config.seed, step), labelSmoothing };
         const numbers = await learn(model, adam, inputs, how, { learningRate, clip: config.optimizer.clip }, (seen) =>
           stopOnNonFinite(step + 1, seen),
         );

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type MedRegionSample, medRegionModalities, phantomMedRegion } from './index';
+import { placeFinding } from './phantom-region';
+import { randomStream } from './random';
 
 const size = 96;
 const set = phantomMedRegion({ seed: 3, patients: 216, size });
@@ -277,4 +279,22 @@ describe('phantomMedRegion', () => {
     expect(() => phantomMedRegion({ modalities: ['skull' as never] })).toThrow(/modalities: expected names out of abd/);
     expect(() => phantomMedRegion({ size: 20 })).toThrow(/size: expected a whole number >= 48, got 20/);
   });
+});
+
+it('makes a large finding small where the anatomy is narrow, and leaves it large where there is room', () => {
+  const strip = (half: number) => ({ paint: () => [0.5], tissue: (x: number) => Math.abs(x - 0.5) < half });
+  const large = {
+    size: 'large',
+    shape: 'round',
+    texture: 'homogeneous',
+    margin: 'well-defined',
+    tone: 'dark',
+  } as const;
+  const place = (half: number) => placeFinding(strip(half), large, 1, () => randomStream(1, 'place'));
+  expect(place(0.4).look).toEqual(large);
+  const { look, lesions } = place(0.07);
+  expect(look).toEqual({ ...large, size: 'small' });
+  expect(lesions.length).toBe(1);
+  expect(Math.abs(lesions[0]!.x - 0.5)).toBeLessThan(0.07);
+  expect(() => place(0.01)).toThrow('no place for a round lesion');
 });

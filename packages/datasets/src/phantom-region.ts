@@ -13,6 +13,7 @@ import {
   drawRadius,
   greyTones,
   type Lesion,
+  type Look,
   length,
   pathologies,
 } from './phantom-region-lesions';
@@ -40,7 +41,7 @@ export interface PhantomMedRegionOptions {
 type Settings = Required<PhantomMedRegionOptions>;
 
 /** Puts lesions of one look where there is tissue, apart from each other. */
-function placeLesions(scene: Scene, look: ReturnType<typeof drawLook>, count: number, random: Random): Lesion[] {
+function placeLesions(scene: Scene, look: Look, count: number, random: Random): Lesion[] {
   const placed: (Lesion & { radius: number })[] = [];
   const together = random.chance(0.7);
   for (let attempt = 0; attempt < 400 && placed.length < count; attempt++) {
@@ -57,6 +58,15 @@ function placeLesions(scene: Scene, look: ReturnType<typeof drawLook>, count: nu
     if (fits && inImage && apart && sameHalf) placed.push(lesion);
   }
   return placed;
+}
+
+/** The lesions of a finding; a large one is small in an anatomy too narrow for it. */
+export function placeFinding(scene: Scene, drawn: Look, count: number, random: () => Random) {
+  for (const look of [drawn, { ...drawn, size: 'small' as const }]) {
+    const lesions = placeLesions(scene, look, count, random());
+    if (lesions.length > 0) return { look, lesions };
+  }
+  throw new Error(`phantomMedRegion: no place for a ${drawn.shape} lesion`);
 }
 
 /** The smallest rectangle around the pixels of a mask. */
@@ -99,18 +109,13 @@ function regionImage(person: Person, k: number, keys: (number | string)[], optio
   const random = randomStream(...keys);
   const normal = random.chance(options.normalRate);
   const pathology = random.pick(pathologies[modality]);
-  let look = drawLook(pathology, random);
+  const drawn = drawLook(pathology, random);
   // Several regions of one image are one finding; large ones may be fewer than wanted, for want of room.
   const usual = random.pick([1, 1, 1, 1, 1, 2, 2, 2, 3, 4]);
   const wanted = Math.min(options.regions[1], Math.max(options.regions[0], usual));
-  const place = () => placeLesions(scene, look, wanted, randomStream(...keys, 'place'));
-  let lesions = normal ? [] : place();
-  if (!normal && lesions.length === 0) {
-    // a narrow anatomy has no room for a large one
-    look = { ...look, size: 'small' };
-    lesions = place();
-  }
-  if (!normal && lesions.length === 0) throw new Error(`phantomMedRegion: no place for a lesion in ${modality}`);
+  const { look, lesions } = normal
+    ? { look: drawn, lesions: [] }
+    : placeFinding(scene, drawn, wanted, () => randomStream(...keys, 'place'));
 
   // The view moves a little between images of one patient, but lesions are placed in the image itself.
   const [zoom, dx, dy] = [random.between(0.97, 1.03), random.between(-0.012, 0.012), random.between(-0.012, 0.012)];

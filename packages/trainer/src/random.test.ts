@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { seededRandom } from './random';
+import { seededRandom, stepSeed } from './random';
 
 it('is a pure function of its keys', () => {
   const first = seededRandom(7, 'order', 3);
@@ -55,4 +55,11 @@ it('refuses keys that would collide or vary', () => {
   expect(() => seededRandom()).toThrow('at least a seed');
   expect(() => seededRandom(Number.NaN)).toThrow('got NaN');
   expect(() => seededRandom(1).integer(0)).toThrow('got 0');
+});
+
+it('has another seed for every step, and room for sixteen parts of one', () => {
+  const seeds = [0, 1, 2].flatMap((seed) => Array.from({ length: 500 }, (_, step) => stepSeed(seed, step)));
+  const parts = seeds.flatMap((seed) => Array.from({ length: 16 }, (_, part) => (seed + part) >>> 0));
+  expect(new Set(parts).size).toBe(3 * 500 * 16);
+  expect(seeds.every((seed) => Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32)).toBe(true);
 });
