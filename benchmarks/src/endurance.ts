@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { useBackend } from '@medalign/backend';
 import { infoNce } from '@medalign/losses';
 import { batchNormTraining, dropout, gelu, layerNorm, linear, scaledDotProductAttention } from '@medalign/ops';
-import { Adam, clipByGlobalNorm, valueAndGradients } from '@medalign/trainer';
+import { Adam, clipScale, valueAndGradients } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { environment } from './environment';
 
@@ -67,7 +67,7 @@ for (let step = 1; step <= steps; step++) {
     const images = tf.randomNormal<tf.Rank.R4>([BATCH, SIDE, SIDE, 1], 0, 1, 'float32', step);
     const words = tf.randomNormal<tf.Rank.R3>([BATCH, WORDS, WIDTH], 0, 1, 'float32', step + 1);
     const { value, gradients } = valueAndGradients(() => loss(parameters, images, words, step), parameters);
-    adam.step(clipByGlobalNorm(gradients, 1).gradients);
+    adam.step(gradients, clipScale(gradients, 1));
     return value.dataSync()[0]!;
   });
   if (!Number.isFinite(value)) throw new Error(`step ${step}: the loss is ${value}`);

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { configSchema } from '@medalign/example-plan/config';
 import { resolveAlignment } from '@medalign/example-plan/recipes';
 import { initialModel, optimizerOf } from '@medalign/example-plan/step';
-import { clipByGlobalNorm, loadConfig, valueAndGradients } from '@medalign/trainer';
+import { clipScale, loadConfig, valueAndGradients } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Iteration } from './cases';
 
@@ -31,7 +31,7 @@ export function planStep(name: string, vocabulary: number, { images, ids, length
     tf.tidy(() => {
       const loss = () => model.loss(images, texts, alignment, { training: true, seed: seed++ });
       const { gradients } = valueAndGradients(loss, model.parameters());
-      adam.step(clip > 0 ? clipByGlobalNorm(gradients, clip).gradients : gradients);
+      adam.step(gradients, clip > 0 ? clipScale(gradients, clip) : {});
     });
   const dispose = () => {
     adam.dispose();

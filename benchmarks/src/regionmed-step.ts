@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { type Config, configSchema } from '@medalign/example-regionmed-clip/config';
 import { initialModel, optimizerOf } from '@medalign/example-regionmed-clip/step';
-import { clipByGlobalNorm, loadConfig, valueAndGradients } from '@medalign/trainer';
+import { clipScale, loadConfig, valueAndGradients } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Iteration } from './cases';
 
@@ -70,7 +70,7 @@ export function regionMedStep(
     tf.tidy(() => {
       const loss = () => model.loss(inputs, losses, { training: true, seed: seed++ });
       const { gradients } = valueAndGradients(loss, model.parameters());
-      adam.step(clipByGlobalNorm(gradients, config.optimizer.clip).gradients);
+      adam.step(gradients, clipScale(gradients, config.optimizer.clip));
     });
   const dispose = () => {
     adam.dispose();

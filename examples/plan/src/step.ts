@@ -1,4 +1,4 @@
-import { Adam, addPrefix, clipByGlobalNorm, type ReplicaGroup, takePrefix, valueAndGradients } from '@medalign/trainer';
+import { Adam, addPrefix, clipScale, type ReplicaGroup, takePrefix, valueAndGradients } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
 import type { Pairs } from './data';
@@ -52,7 +52,7 @@ export async function trainingStep(
   tf.dispose([...terms.values(), ...own.gradients.values()]);
 
   const gradients = takePrefix('gradient', means);
-  const clipped = clip > 0 ? clipByGlobalNorm(gradients, clip) : undefined;
+  const clipped = clip > 0 ? clipScale(gradients, clip) : undefined;
   const read = takePrefix('term', means);
   if (clipped) read.set('gradientNorm', clipped.norm);
   const numbers = Object.fromEntries(
@@ -60,8 +60,8 @@ export async function trainingStep(
   ) as Numbers;
   check(numbers);
   adam.learningRate = learningRate;
-  adam.step(clipped?.gradients ?? gradients);
-  tf.dispose([...means.values(), clipped?.norm ?? [], ...(clipped?.gradients.values() ?? [])]);
+  adam.step(gradients, clipped);
+  tf.dispose([...means.values(), ...Object.values(clipped ?? {})]);
   return numbers;
 }
 

@@ -2,7 +2,7 @@ import type { Stage } from '@medalign/progressive';
 import {
   Adam,
   addPrefix,
-  clipByGlobalNorm,
+  clipScale,
   type OptimizerState,
   type ReplicaGroup,
   takePrefix,
@@ -95,7 +95,7 @@ export class Learner {
 
     const gradients = takePrefix('gradient', means);
     const { clip } = config.optimizer;
-    const clipped = clip > 0 ? clipByGlobalNorm(gradients, clip) : undefined;
+    const clipped = clip > 0 ? clipScale(gradients, clip) : undefined;
     const read = takePrefix('term', means);
     if (clipped) read.set('gradientNorm', clipped.norm);
     const numbers = Object.fromEntries(
@@ -103,8 +103,8 @@ export class Learner {
     ) as Numbers;
     check(numbers);
     this.#adam.learningRate = learningRate;
-    this.#adam.step(clipped?.gradients ?? gradients);
-    tf.dispose([...means.values(), clipped?.norm ?? [], ...(clipped?.gradients.values() ?? [])]);
+    this.#adam.step(gradients, clipped);
+    tf.dispose([...means.values(), ...Object.values(clipped ?? {})]);
     return numbers;
   }
 

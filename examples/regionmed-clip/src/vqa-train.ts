@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import {
   type Adam,
   addPrefix,
-  clipByGlobalNorm,
+  clipScale,
   latestCheckpoint,
   loadCheckpoint,
   MetricsLog,
@@ -168,12 +168,12 @@ async function learn(
   check: (numbers: Record<string, number>) => void,
 ): Promise<Record<string, number>> {
   const { value, gradients } = valueAndGradients(() => model.loss(inputs, how), model.parameters());
-  const clipped = clip > 0 ? clipByGlobalNorm(gradients, clip) : undefined;
+  const clipped = clip > 0 ? clipScale(gradients, clip) : undefined;
   const numbers: Record<string, number> = { loss: (await value.data())[0]! };
   if (clipped) numbers.gradientNorm = (await clipped.norm.data())[0]!;
   check(numbers);
   adam.learningRate = learningRate;
-  adam.step(clipped?.gradients ?? gradients);
-  tf.dispose([value, ...gradients.values(), clipped?.norm ?? [], ...(clipped?.gradients.values() ?? [])]);
+  adam.step(gradients, clipped);
+  tf.dispose([value, ...gradients.values(), ...Object.values(clipped ?? {})]);
   return numbers;
 }

@@ -30,16 +30,19 @@ static void overParts(const std::vector<Part>& parts, const F& f) {
 
 struct AdamNumbers {
   double stepSize, beta1, beta2, epsilon, penalty, shrink;
+  Tensor gradientScale;
   explicit AdamNumbers(Call& c)
-      : stepSize(c.number()), beta1(c.number()), beta2(c.number()), epsilon(c.number()), penalty(c.number()), shrink(c.number()) {}
+      : stepSize(c.number()), beta1(c.number()), beta2(c.number()), epsilon(c.number()), penalty(c.number()), shrink(c.number()),
+        gradientScale(c.optional()) {}
 };
 
-VECTORIZED static void adam(float* w, const float* g, float* m, float* v, int64_t count, const AdamNumbers& numbers) {
+VECTORIZED static void adam(float* w, const float* g, float* m, float* v, int64_t count, const AdamNumbers& numbers,
+                            const float scale) {
   const float b1 = numbers.beta1, a1 = 1 - numbers.beta1, b2 = numbers.beta2, a2 = 1 - numbers.beta2;
   const float step = numbers.stepSize, epsilon = numbers.epsilon, penalty = numbers.penalty, shrink = numbers.shrink;
 #pragma omp simd
   for (int64_t i = 0; i < count; ++i) {
-    const float slope = g[i] + penalty * w[i];
+    const float slope = scale * g[i] + penalty * w[i];
     m[i] = b1 * m[i] + a1 * slope;
     v[i] = b2 * v[i] + a2 * slope * slope;
     w[i] = shrink * w[i] - step * m[i] / (std::sqrt(v[i]) + epsilon);
@@ -60,7 +63,7 @@ class Writable {
   std::unordered_set<const void*> given_;
 };
 
-/// Numbers; then for each parameter weight, gradient, mean, square, each but the gradient followed by its users.
+/// Numbers, scale of the gradients or nothing; then for each parameter weight, gradient, mean, square, each but the gradient followed by its users.
 OP(Adam) {
   const AdamNumbers n(c);
   const auto count = static_cast<size_t>(c.integer());
@@ -77,12 +80,14 @@ OP(Adam) {
     own(v[i]);
   }
   if (ownLoops()) {
+    const float scale = n.gradientScale.defined() ? n.gradientScale.item<float>() : 1;
     overParts(partsOf(w), [&](size_t, const Part& part) {
       const auto [i, begin, end] = part;
       adam(w[i].data_ptr<float>() + begin, g[i].data_ptr<float>() + begin, m[i].data_ptr<float>() + begin,
-           v[i].data_ptr<float>() + begin, end - begin, n);
+           v[i].data_ptr<float>() + begin, end - begin, n, scale);
     });
   } else if (count > 0) {
+    if (n.gradientScale.defined()) g = at::_foreach_mul(g, n.gradientScale);
     if (n.penalty != 0) g = at::_foreach_add(g, w, n.penalty);
     at::_foreach_mul_(m, n.beta1);
     at::_foreach_add_(m, g, 1 - n.beta1);

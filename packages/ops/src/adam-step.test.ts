@@ -24,13 +24,15 @@ onEveryEngine('adamStep', () => {
     });
   };
 
-  it.each([{}, { penalty: 0.1 }, { shrink: 0.9 }, { penalty: 0.1, inPlace: true }])(
+  it.each([{}, { penalty: 0.1 }, { shrink: 0.9 }, { scale: 0.25, penalty: 0.1 }, { scale: 0.25, inPlace: true }])(
     'equals the plain loop with %j',
-    (options: { penalty?: number; shrink?: number; inPlace?: boolean }) => {
+    ({ scale, ...options }: { scale?: number; penalty?: number; shrink?: number; inPlace?: boolean }) => {
       const parameters = drawAll();
       const { penalty = 0, shrink = 1 } = options;
-      const expected = parameters.map((p) => loop(p, penalty, shrink));
-      const next = adamStep(parameters, { ...numbers, ...options });
+      const scaled = parameters.map((p) => ({ ...p, gradient: tf.mul(p.gradient, scale ?? 1) }));
+      const expected = scaled.map((p) => loop(p, penalty, shrink));
+      const gradientScale = scale === undefined ? undefined : tf.scalar(scale);
+      const next = adamStep(parameters, { ...numbers, ...options, gradientScale });
       expect(next).toHaveLength(3);
       for (const [i, result] of next.entries()) {
         for (const name of ['weight', 'mean', 'square'] as const) {
@@ -97,6 +99,9 @@ onEveryEngine('adamStep', () => {
     expect(adamStep([], numbers)).toEqual([]);
     expect(() => adamStep([first, { ...first, gradient: tf.zeros([3]) }], numbers)).toThrow(
       /parameters\[1\]\.gradient/,
+    );
+    expect(() => adamStep([first], { ...numbers, gradientScale: tf.ones([2]) as tf.Tensor as tf.Scalar })).toThrow(
+      /gradientScale: expected shape \[\], got \[2\]/,
     );
     expect(() => adamStep([first], { ...numbers, stepSize: -1 })).toThrow(/stepSize/);
     expect(() => adamStep([first], { ...numbers, inPlace: 1 as never })).toThrow(/inPlace/);

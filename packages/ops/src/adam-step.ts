@@ -26,6 +26,8 @@ export interface AdamStepOptions {
   penalty?: number;
   /** factor on the weight before the move, 1 − αλ with decoupled decay (AdamW); 1 */
   shrink?: number;
+  /** `[]`: all gradients times this, before anything else; 1 */
+  gradientScale?: tf.Scalar;
   /**
    * Allows the engine to overwrite weight, mean and square where nothing else refers to their values: read the results
    * instead of them. Saves memory and time on engines that can; false.
@@ -37,7 +39,8 @@ export interface AdamStepOptions {
  * One Adam step of any number of parameters (Kingma & Ba 2015, Algorithm 1 in the order of its section 2), in one
  * kernel where the engine has it.
  *
- *     g ← gradient + penalty · w      m ← β₁ m + (1 − β₁) g      v ← β₂ v + (1 − β₂) g²
+ *     g ← gradientScale · gradient + penalty · w
+ *     m ← β₁ m + (1 − β₁) g      v ← β₂ v + (1 − β₂) g²
  *     w ← shrink · w − stepSize · m / (√v + epsilon)
  *
  * @param parameters each of any shape; `gradient`, `mean` m and `square` v of their weight's shape.
@@ -52,7 +55,7 @@ export interface AdamStepOptions {
  */
 export function adamStep(
   parameters: AdamParameter[],
-  { stepSize, beta1, beta2, epsilon, penalty = 0, shrink = 1, inPlace = false }: AdamStepOptions,
+  { stepSize, beta1, beta2, epsilon, penalty = 0, shrink = 1, gradientScale, inPlace = false }: AdamStepOptions,
 ): Omit<AdamParameter, 'gradient'>[] {
   for (const [i, { weight, ...others }] of parameters.entries()) {
     const shape = weight.shape.join(' ');
@@ -61,14 +64,17 @@ export function adamStep(
   for (const [name, value] of Object.entries({ stepSize, epsilon, penalty })) checkNumber(name, value, { minimum: 0 });
   for (const [name, value] of Object.entries({ beta1, beta2 })) checkNumber(name, value, { minimum: 0, maximum: 1 });
   checkNumber('shrink', shrink);
+  if (gradientScale) checkShape('gradientScale', gradientScale, '');
   if (typeof inPlace !== 'boolean') throw new OptionError(`inPlace: expected true or false, got ${inPlace}`);
   if (parameters.length === 0) return [];
   const attributes = { stepSize, beta1, beta2, epsilon, penalty, shrink, inPlace };
   const inputs = parameters.flatMap(({ weight, gradient, mean, square }) => [weight, gradient, mean, square]);
+  if (gradientScale) inputs.push(gradientScale);
   const outputs = tf.tidy(() =>
     runKernel('MedalignAdam', inputs, attributes, () =>
       parameters.flatMap(({ weight, gradient, mean, square }) => {
-        const g = penalty ? tf.add(gradient, tf.mul(weight, penalty)) : gradient;
+        const scaled = gradientScale ? tf.mul(gradient, gradientScale) : gradient;
+        const g = penalty ? tf.add(scaled, tf.mul(weight, penalty)) : scaled;
         const newMean = tf.add(tf.mul(mean, beta1), tf.mul(g, 1 - beta1));
         const newSquare = tf.add(tf.mul(square, beta2), tf.mul(tf.square(g), 1 - beta2));
         const move = tf.div(tf.mul(newMean, stepSize), tf.add(tf.sqrt(newSquare), epsilon));

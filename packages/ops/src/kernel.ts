@@ -19,7 +19,7 @@ import * as tf from '@tensorflow/tfjs-core';
  * | `MedalignDropout` | x | rate, key (uint32, see `seededUniform`) | y |
  * | `MedalignScatterRows` | rows [n,d], ids int32 [n] | count | sums [count,d]; ids outside 0…count−1 are dropped |
  * | `MedalignGatherRows` | rows [n,d], ids int32 [m] | — | [m,d]; ids outside 0…n−1 give a row of zeros |
- * | `MedalignAdam` | a list: weight, gradient, mean, square of each parameter | stepSize, beta1, beta2, epsilon, penalty, shrink, inPlace | a list: weight, mean, square of each |
+ * | `MedalignAdam` | a list: weight, gradient, mean, square of each parameter; then the gradients' scale [], if any | stepSize, beta1, beta2, epsilon, penalty, shrink, inPlace | a list: weight, mean, square of each |
  * | `MedalignClipByGlobalNorm` | a list | maxNorm | norm [], then each of the list |
  *
  * `state` is whatever the engine's own gradient kernel wants back; an engine registers both kernels of a pair or none.

@@ -79,9 +79,10 @@ export class Adam {
    * Moves every parameter that has a gradient.
    *
    * @param gradients by parameter name, each of its parameter's shape; not disposed.
+   * @param options `gradientScale` `[]`: gradients are taken times this (see `clipScale`), without a copy of them.
    * @throws {OptionError} if a name is not one of the parameters; {ShapeError} if a shape differs.
    */
-  step(gradients: NamedGradients): void {
+  step(gradients: NamedGradients, { gradientScale }: { gradientScale?: tf.Scalar } = {}): void {
     checkNamesAndShapes('Adam', this.#parameters, gradients);
     tf.tidy(() => {
       // parameters whose numbers are the same move in one call
@@ -92,7 +93,7 @@ export class Adam {
         if (!groups.has(key)) groups.set(key, { numbers, names: [] });
         groups.get(key)!.names.push(name);
       }
-      for (const { numbers, names } of groups.values()) this.#move(names, gradients, numbers);
+      for (const { numbers, names } of groups.values()) this.#move(names, gradients, { ...numbers, gradientScale });
     });
   }
 

@@ -1,7 +1,7 @@
 import { expectClose, expectNoLeak, onEveryEngine, random } from '@medalign/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { clipByGlobalNorm, GradientAccumulator, valueAndGradients } from './gradients';
+import { clipByGlobalNorm, clipScale, GradientAccumulator, valueAndGradients } from './gradients';
 
 const values = (map: Map<string, tf.Tensor>) =>
   Object.fromEntries([...map].map(([name, tensor]) => [name, [...tensor.dataSync()]]));
@@ -74,6 +74,9 @@ onEveryEngine('clipByGlobalNorm', () => {
     const all = [...gradients.values()].flatMap((g) => [...g.dataSync()]);
     const norm = Math.sqrt(all.reduce((sum, x) => sum + x * x, 0));
     for (const maxNorm of [0.5, 100, Number.POSITIVE_INFINITY]) {
+      const { gradientScale, norm: measured } = clipScale(gradients, maxNorm);
+      expectClose(measured, [norm], 1e-6);
+      expectClose(gradientScale, [Math.min(1, maxNorm / (norm + 1e-6))], 1e-6);
       const clipped = clipByGlobalNorm(gradients, maxNorm);
       expectClose(clipped.norm, [norm], 1e-6);
       const scale = Math.min(1, maxNorm / (norm + 1e-6));
@@ -88,6 +91,7 @@ onEveryEngine('clipByGlobalNorm', () => {
       const { gradients: g, norm: n } = clipByGlobalNorm(gradients, 1);
       return [n, ...g.values()];
     }, [...gradients.values()]);
+    expectNoLeak(() => Object.values(clipScale(gradients, 1)), [...gradients.values()]);
   });
 
   it('keeps a NaN visible and refuses nonsense', () => {
@@ -95,6 +99,9 @@ onEveryEngine('clipByGlobalNorm', () => {
     expect(clipByGlobalNorm(gradients, 1).norm.dataSync()[0]).toBeNaN();
     expect(() => clipByGlobalNorm(gradients, 0)).toThrow('maxNorm must be > 0, got 0');
     expect(() => clipByGlobalNorm(new Map(), 1)).toThrow('no gradients');
+    expect(clipScale(gradients, 1).gradientScale.dataSync()[0]).toBeNaN();
+    expect(() => clipScale(gradients, 0)).toThrow('clipScale: maxNorm must be > 0, got 0');
+    expect(() => clipScale(new Map(), 1)).toThrow('clipScale: no gradients');
   });
 });
 

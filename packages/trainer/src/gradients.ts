@@ -1,5 +1,5 @@
 import { globalNormClip } from '@medalign/ops';
-import { checkGradients } from '@medalign/similarity';
+import { checkGradients, OptionError } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** NamedParameters of a model by name: what optimisers move. */
@@ -94,7 +94,7 @@ function checkScalar(total: unknown): tf.Scalar {
  * @param gradients by parameter name, any shapes; not disposed.
  * @param maxNorm > 0; `Infinity` only measures.
  * @returns `gradients` (new tensors) and `norm` (scalar, before clipping).
- * @throws {Error} if `maxNorm` is not above 0 or there are no gradients.
+ * @throws {OptionError} if `maxNorm` is not above 0 or there are no gradients.
  * @example
  * const { gradients, norm } = clipByGlobalNorm(new Map([['a', tf.tensor1d([3, 0])], ['b', tf.tensor1d([4])]]), 1);
  * norm // 5
@@ -104,10 +104,34 @@ export function clipByGlobalNorm(
   gradients: NamedGradients,
   maxNorm: number,
 ): { gradients: NamedGradients; norm: tf.Scalar } {
-  if (!(maxNorm > 0)) throw new Error(`clipByGlobalNorm: maxNorm must be > 0, got ${maxNorm}`);
-  if (gradients.size === 0) throw new Error('clipByGlobalNorm: no gradients were given');
+  checkClip('clipByGlobalNorm', gradients, maxNorm);
   const { clipped, norm } = globalNormClip([...gradients.values()], { maxNorm });
   return { norm, gradients: new Map([...gradients.keys()].map((name, i) => [name, clipped[i]!])) };
+}
+
+/**
+ * What {@link clipByGlobalNorm} multiplies with, and no copy of the gradients: for `Adam.step`'s `gradientScale`.
+ *
+ * @param gradients by parameter name, any shapes; not disposed.
+ * @param maxNorm > 0.
+ * @returns `gradientScale` min(1, maxNorm / (norm + 1e-6)) and `norm` (scalars).
+ * @throws {OptionError} if `maxNorm` is not above 0 or there are no gradients.
+ * @example
+ * const { gradientScale, norm } = clipScale(new Map([['a', tf.tensor1d([3, 0])], ['b', tf.tensor1d([4])]]), 1);
+ * norm // 5
+ * gradientScale // 0.2
+ */
+export function clipScale(gradients: NamedGradients, maxNorm: number): { gradientScale: tf.Scalar; norm: tf.Scalar } {
+  checkClip('clipScale', gradients, maxNorm);
+  return tf.tidy(() => {
+    const { norm } = globalNormClip([...gradients.values()], { maxNorm: Number.POSITIVE_INFINITY });
+    return { norm, gradientScale: tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1) };
+  });
+}
+
+function checkClip(caller: string, gradients: NamedGradients, maxNorm: number): void {
+  if (!(maxNorm > 0)) throw new OptionError(`${caller}: maxNorm must be > 0, got ${maxNorm}`);
+  if (gradients.size === 0) throw new OptionError(`${caller}: no gradients were given`);
 }
 
 /**

@@ -13,6 +13,7 @@ export {
 } from './errors';
 export {
   clipByGlobalNorm,
+  clipScale,
   GradientAccumulator,
   type Loss,
   type NamedGradients,

@@ -3,7 +3,7 @@ import { expectClose, onEveryEngine } from '@medalign/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Adam } from './adam';
-import type { NamedParameters } from './gradients';
+import { clipByGlobalNorm, clipScale, type NamedParameters } from './gradients';
 import { Sgd } from './sgd';
 
 type Trace = { trace: { w: number[]; b: number[] }[]; state: Record<string, number[]> };
@@ -97,6 +97,20 @@ onEveryEngine('optimisers', () => {
     new Adam(parameters, { learningRate: 0.1, weightDecay, decoupled: true }).step(zero);
     expectClose(parameters.get('w')!, [0.95, -1.9, 2.85, 0.475, 0, -0.2375], 1e-6);
     expectClose(parameters.get('b')!, [0.1, -0.1], 1e-7);
+  });
+
+  it('takes gradients times a scale as it takes scaled gradients', () => {
+    const run = (scaled: boolean) => {
+      const parameters = start();
+      const adam = optimisers.adamW(parameters);
+      for (let step = 0; step < 5; step++) {
+        const gradients = gradientsAt(step);
+        if (scaled) adam.step(gradients, clipScale(gradients, 0.3));
+        else adam.step(clipByGlobalNorm(gradients, 0.3).gradients);
+      }
+      return [...parameters.values(), ...adam.state().tensors.values()];
+    };
+    for (const [i, x] of run(true).entries()) expectClose(x, run(false)[i]!, 1e-6);
   });
 
   it('refuses numbers outside their range', () => {

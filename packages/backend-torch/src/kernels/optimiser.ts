@@ -8,8 +8,10 @@ export const optimiser: Define = (call) => {
     MedalignAdam: ({ inputs, attrs: { stepSize, beta1, beta2, epsilon, penalty, shrink, inPlace } }) => {
       const list = inputs as unknown as tf.TensorInfo[];
       call.begin();
-      for (const value of [stepSize, beta1, beta2, epsilon, penalty, shrink, list.length / 4]) call.number(value);
-      for (const [i, tensor] of list.entries()) {
+      const count = Math.floor(list.length / 4);
+      for (const value of [stepSize, beta1, beta2, epsilon, penalty, shrink]) call.number(value);
+      call.optional(list[4 * count]).number(count);
+      for (const [i, tensor] of list.slice(0, 4 * count).entries()) {
         call.tensor(tensor);
         if (i % 4 !== 1) call.number(inPlace ? call.users(tensor) : 0);
       }

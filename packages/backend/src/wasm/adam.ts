@@ -11,14 +11,17 @@ export function registerAdam(): void {
 
 function adam({ inputs, attrs, backend }: KernelCall): tf.TensorInfo[] {
   const list = inputs as unknown as tf.TensorInfo[];
-  return list.flatMap((_, i) =>
-    i % 4 === 0 ? step(backend, list.slice(i, i + 4), attrs as Record<string, number>) : [],
-  );
+  const scale = list.length % 4 === 1 ? view(backend, list.at(-1)!)[0]! : 1;
+  const outputs: tf.TensorInfo[] = [];
+  for (let i = 0; i + 4 <= list.length; i += 4)
+    outputs.push(...step(backend, list.slice(i, i + 4), scale, attrs as Record<string, number>));
+  return outputs;
 }
 
 function step(
   backend: KernelCall['backend'],
   parameter: tf.TensorInfo[],
+  scale: number,
   { beta1, beta2, epsilon, stepSize, penalty, shrink }: Record<string, number>,
 ): tf.TensorInfo[] {
   const outputs = [0, 2, 3].map((i) => allocate(backend, parameter[i]!.shape));
@@ -26,7 +29,7 @@ function step(
   const all = [...parameter, ...outputs].map((tensor) => view(backend, tensor));
   const [w, g, m, s, newW, newM, newS] = all as Float32Array[];
   for (let i = 0; i < w!.length; i++) {
-    const slope = g![i]! + penalty! * w![i]!;
+    const slope = scale * g![i]! + penalty! * w![i]!;
     const average = beta1! * m![i]! + (1 - beta1!) * slope;
     const squares = beta2! * s![i]! + (1 - beta2!) * slope * slope;
     newM![i] = average;
