@@ -73,6 +73,9 @@ describe('the ablation', () => {
     expect(changed['no ROI captions']!.stages.map(({ losses }) => losses.join())).toEqual(['global', 'negative', 'global,negative']); // biome-ignore format: one line
     for (const of of Object.values(changed)) expect(epochs(of)).toBe(3);
     expect(changed['keys: global (literal)']!.model.roi.keys).toBe('global');
+    const resets = (name: string) => changed[name]!.stages.map(({ resetOptimizer }) => resetOptimizer);
+    expect(resets('optimiser: a new one in every stage')).toEqual([true, true, true]);
+    expect(resets('optimiser: one for all stages')).toEqual([true, false, false]);
     expect(changed['negative captions: Eq 10']!.loss.negative.mode).toBe('bce');
     expect(changed['negative captions: InfoNCE']!.loss.negative.mode).toBe('infonce');
     expect(config.model.roi.keys).toBe('patches');

@@ -47,6 +47,12 @@ const withRoi = (config: Config, roi: Partial<Config['model']['roi']>): Config =
   model: { ...config.model, roi: { ...config.model.roi, ...roi } },
 });
 
+const withReset = (config: Config, resetOptimizer: boolean): Config => ({
+  ...config,
+  // the first has nothing to keep
+  stages: config.stages.map((stage, i) => (i === 0 ? stage : { ...stage, resetOptimizer })),
+});
+
 /** The runs that the paper's Fig 7 and its components are tested on. */
 export const settings: Setting[] = [
   { name: baseline, group: 'stages', change: (config) => oneStage(config, globalStage(config), ['global']) },
@@ -56,6 +62,8 @@ export const settings: Setting[] = [
     group: 'components',
     change: (config) => oneStage(config, globalStage(config), ['global', 'roi', 'negative']),
   },
+  { name: 'optimiser: a new one in every stage', group: 'components', change: (config) => withReset(config, true) },
+  { name: 'optimiser: one for all stages', group: 'components', change: (config) => withReset(config, false) },
   { name: 'no negative captions', group: 'components', change: (config) => without(config, 'negative') },
   { name: 'negative captions: Eq 10', group: 'components', change: (config) => withNegatives(config, 'bce') },
   { name: 'negative captions: InfoNCE', group: 'components', change: (config) => withNegatives(config, 'infonce') },
