@@ -87,7 +87,8 @@ OP(Adam) {
            v[i].data_ptr<float>() + begin, end - begin, n, scale);
     });
   } else if (count > 0) {
-    if (n.gradientScale.defined()) g = at::_foreach_mul(g, n.gradientScale);
+    if (n.gradientScale.defined())
+      for (auto& gradient : g) gradient = at::mul(gradient, n.gradientScale);
     if (n.penalty != 0) g = at::_foreach_add(g, w, n.penalty);
     at::_foreach_mul_(m, n.beta1);
     at::_foreach_add_(m, g, 1 - n.beta1);
