@@ -12,7 +12,7 @@ import { build } from 'esbuild';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(join(root, 'packages/backend/package.json'));
 
-export async function prepare() {
+export default async function prepare() {
   const manifest = require.resolve('@tensorflow/tfjs-core/package.json');
   const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
   const folder = join(root, 'packages/backend/src/generated');
@@ -34,5 +34,3 @@ export async function prepare() {
   writeFileSync(`${target}.${process.pid}`, stamp + result.outputFiles[0].text);
   renameSync(`${target}.${process.pid}`, target);
 }
-
-export default prepare; // vitest's globalSetup

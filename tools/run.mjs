@@ -1,6 +1,6 @@
 // Runs a TypeScript entry point from the packages' sources, without a build: node tools/run.mjs <file.ts> [arguments]
 import { spawn } from 'node:child_process';
-import { prepare } from './prepare.mjs';
+import prepare from './prepare.mjs';
 
 await prepare();
 const [entry, ...args] = process.argv.slice(2);

@@ -10,7 +10,7 @@ export default library({
   external: [`./${generated}`, /^node:/],
   removeNodeProtocol: false,
   onSuccess: async () => {
-    const { prepare } = await import(new URL('../../tools/prepare.mjs', import.meta.url).href);
+    const { default: prepare } = await import(new URL('../../tools/prepare.mjs', import.meta.url).href);
     await prepare();
     mkdirSync('dist/generated', { recursive: true });
     copyFileSync(`src/${generated}`, `dist/${generated}`);
