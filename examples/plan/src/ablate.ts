@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { useBackend } from '@medalign/backend';
 import { writeReport } from '@medalign/report';
 import { ConfigError, RunFolder } from '@medalign/trainer';
 import { ablationTables, ablationText, baseline, type Row, tableText } from './ablation-table';
 import type { Config } from './config';
 import { PlanData } from './data';
 import { differences } from './differences';
+import { startEngine } from './engine';
 import { type Measurements, measure } from './evaluate';
 import { mapKinds } from './maps';
 import { resolveAlignment, resolveModel } from './recipes';
@@ -44,7 +44,7 @@ export async function ablate({
   if (seedList.length === 0 || !seedList.every(Number.isInteger))
     throw new ConfigError(`--seeds: expected whole numbers such as 0,1,2, got ${seeds}`);
   const chosen = chooseSettings(wanted, smoke);
-  const engine = await useBackend(backend as 'auto', { precision: config.precision });
+  const engine = await startEngine(backend, config);
   const data = await PlanData.load(config);
   if (!data.split.test.some((sample) => sample.findings?.length))
     throw new ConfigError(`--ablate: ${data.dataset.name} has no phrase boxes to read grounding on`);

@@ -1,10 +1,10 @@
 // A thread of its own: another copy of the model, which takes its share of every batch.
-import { useBackend } from '@medalign/backend';
 import { createTokenizer } from '@medalign/encoders';
 import { type OptimizerState, restoreParameters, serveReplica } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
 import { onEngine, type Share } from './data';
+import { startEngine } from './engine';
 import { initialModel, optimizerOf, trainingStep } from './step';
 
 /** What a replica starts from. */
@@ -31,7 +31,7 @@ const tensors = (arrays: Arrays) =>
   new Map([...arrays].map(([name, { values, shape }]) => [name, tf.tensor(values, shape)]));
 
 await serveReplica<Setup, Work>(async ({ config, alignment, vocabulary, backend, ...saved }, group) => {
-  await useBackend(backend as 'auto', { log: () => {} });
+  await startEngine(backend, config, { log: () => {} });
   const model = initialModel(config, vocabulary);
   const adam = optimizerOf(model, config);
   const tokenizer = createTokenizer({ vocab: vocabulary, lowercase: config.model.text.lowercase ?? true });

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { useBackend } from '@medalign/backend';
 import { writeManifest } from '@medalign/datasets';
 import { RunFolder } from '@medalign/trainer';
 import type { Config } from './config';
 import { PlanData } from './data';
+import { startEngine } from './engine';
 import { measure } from './evaluate';
 import type { MapKind } from './maps';
 import { resolveAlignment } from './recipes';
@@ -27,7 +27,7 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 /** Train, evaluate, report: the main job of the example. */
 export async function run({ config, backend, out, resume, overwrite, json, signal }: RunOptions): Promise<void> {
   // ── Engine, data, run folder ────────────────────────────────────────────────────────────────────────────────────
-  const engine = await useBackend(backend as 'auto', { precision: config.precision });
+  const engine = await startEngine(backend, config);
   const alignment = resolveAlignment(config);
   const data = await PlanData.load(config);
   const { train: training, validation, test } = data.split;

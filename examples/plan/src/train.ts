@@ -25,6 +25,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment, Config } from './config';
 import { onEngine, type PlanData, shareOf } from './data';
+import { startEngine } from './engine';
 import type { PlanModel } from './model';
 import type { Arrays, Setup, Work } from './replica';
 import { initialModel, optimizerOf, trainingStep } from './step';
@@ -180,12 +181,11 @@ async function startReplicas(
   adam: Adam,
 ): Promise<ReplicaThreads<Work>> {
   const { replicas, batchSize } = given.config.train;
-  const backend = tf.getBackend();
-  // wasm and cpu compute in the thread that they were started in; other engines have threads or a device of their own.
-  const size = backend === 'wasm' || backend === 'cpu' ? replicas : 1;
+  const { name, device } = await startEngine(tf.getBackend(), given.config);
+  const size = device === 'cpu' && name !== 'tensorflow' ? replicas : 1;
   if (size !== replicas) {
     process.stderr.write(
-      `train.replicas: ${replicas} asked for; one replica, because engine '${backend}' uses all cores\n`,
+      `train.replicas: ${replicas} asked for; one replica, because engine '${name}' cannot be started twice\n`,
     );
   }
   const parameters = [...model.parameters().values()].reduce((sum, { size }) => sum + size, 0);
@@ -195,7 +195,7 @@ async function startReplicas(
     capacity: parameters + batchSize * given.config.model.width + 64, // gradients and terms, or a share's vectors
     setup: {
       ...given,
-      backend,
+      backend: name,
       model: await toArrays(model.variables()),
       adam: { values, tensors: await toArrays(tensors) },
     },

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { useBackend } from '@medalign/backend';
 import { type ReportTable, textTable, writeReport } from '@medalign/report';
 import { ConfigError, RunFolder } from '@medalign/trainer';
 import { ablationCurves } from './ablation-curves';
 import type { Config } from './config';
 import { RegionMedData } from './data';
+import { startEngine } from './engine';
 import { hardNegativeReadings, type Measurements, measure } from './evaluate';
 import { baseline, type Setting, settings } from './settings';
 import { type Difference, differences, type Estimate, type Summary, summarize, toJson } from './summary';
@@ -42,7 +42,7 @@ export async function ablate(options: AblateOptions): Promise<void> {
   if (seeds.length === 0 || !seeds.every((seed) => Number.isInteger(seed) && seed >= 0))
     throw new ConfigError(`--seeds: expected whole numbers such as 0,1,2, got ${options.seeds}`);
   const chosen = chooseSettings(options.settings, options.smoke);
-  const engine = await useBackend(backend as 'auto', { precision: config.precision });
+  const engine = await startEngine(backend, config);
   const data = await RegionMedData.load(config);
   const path = out ?? `runs/regionmed-ablation-${new Date().toISOString().replace(/[:.]/g, '-')}`;
   // A run that was interrupted goes on: what is measured stays.

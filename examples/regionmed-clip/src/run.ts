@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
-import { useBackend } from '@medalign/backend';
 import { writeManifest } from '@medalign/datasets';
 import { type MetricsLine, RunFolder, readMetrics } from '@medalign/trainer';
 import type { Config } from './config';
 import { RegionMedData } from './data';
 import type { EncodedSample } from './encoded';
+import { startEngine } from './engine';
 import { measure } from './evaluate';
 import { writeRegionMedReport } from './report';
 import { summarize, toJson } from './summary';
@@ -29,7 +29,7 @@ export type StageLine = MetricsLine & { stage: string; test: ReturnType<typeof t
 /** Train, evaluate, report: the main job of the example. */
 export async function run({ config, backend, out, resume, overwrite, json, signal }: RunOptions): Promise<void> {
   // ── Engine, data, run folder ────────────────────────────────────────────────────────────────────────────────────
-  const engine = await useBackend(backend as 'auto', { precision: config.precision });
+  const engine = await startEngine(backend, config);
   const data = await RegionMedData.load(config);
   const { train: training, validation, test } = data.split;
   say(

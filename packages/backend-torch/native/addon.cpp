@@ -96,19 +96,17 @@ static Bytes bytesOf(napi_env env, napi_value array) {
   return bytes;
 }
 
-/// start(device, threads, input, output) → names of the kernels, in the order of their numbers
+/// start(device, input, output) → names of the kernels, in the order of their numbers
 static napi_value start(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
-    napi_value args[4];
+    napi_value args[3];
     arguments(env, info, args);
     char name[32];
     size_t length;
     napi_get_value_string_utf8(env, args[0], name, sizeof name, &length);
     device = at::Device(std::string(name, length));
-    const int threads = integer(env, args[1]);
-    if (threads > 0) at::set_num_threads(threads);
-    input = reinterpret_cast<double*>(bytesOf(env, args[2]).data);
-    const Bytes results = bytesOf(env, args[3]);
+    input = reinterpret_cast<double*>(bytesOf(env, args[1]).data);
+    const Bytes results = bytesOf(env, args[2]);
     output = reinterpret_cast<double*>(results.data);
     capacity = results.length;
 #ifdef __GLIBC__
@@ -218,6 +216,16 @@ static napi_value setPrecision(napi_env env, napi_callback_info info) {
   });
 }
 
+/// setThreads(count): what the calling thread's kernels may use
+static napi_value setThreads(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value args[1];
+    arguments(env, info, args);
+    at::set_num_threads(integer(env, args[0]));
+    return nullptr;
+  });
+}
+
 /// devices() → number of CUDA devices
 static napi_value devices(napi_env env, napi_callback_info) {
   return guarded(env, [&] { return number(env, at::hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0); });
@@ -278,7 +286,7 @@ static napi_value readAsync(napi_env env, napi_callback_info info) {
 static napi_value init(napi_env env, napi_value exports) {
   const std::pair<const char*, napi_callback> functions[] = {
       {"start", start}, {"run", run}, {"write", write}, {"read", read}, {"release", release},
-      {"compact", compact}, {"setPrecision", setPrecision}, {"state", state}, {"devices", devices},
+      {"compact", compact}, {"setPrecision", setPrecision}, {"setThreads", setThreads}, {"state", state}, {"devices", devices},
 #ifdef MEDALIGN_CUDA
       {"readAsync", readAsync},
 #endif

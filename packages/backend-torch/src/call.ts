@@ -19,9 +19,9 @@ export class Call {
 
   constructor(
     readonly native: Native,
-    { device, threads }: { device: string; threads: number },
+    { device }: { device: string },
   ) {
-    const names = native.start(device, threads, this.input, this.output);
+    const names = native.start(device, this.input, this.output);
     this.#numbers = new Map(names.map((name, number) => [name, number]));
   }
 

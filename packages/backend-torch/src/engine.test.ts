@@ -244,6 +244,22 @@ describe.skipIf(missing && !required)('the native engine', () => {
     expect(() => setPrecision('low' as never)).toThrow(/precision: expected highest, high, medium, got 'low'/);
   });
 
+  it('computes in as many threads as it is told, and keeps to them', async () => {
+    const threads = () => {
+      const { call } = tf.backend() as TorchBackend;
+      call.native.state();
+      return call.output[2]!;
+    };
+    const usual = threads();
+    await registerTorch({ threads: 1 });
+    await registerTorch();
+    expect(threads()).toBe(1);
+    await registerTorch({ threads: 2 });
+    expect(threads()).toBe(2);
+    await registerTorch({ threads: usual });
+    await expect(registerTorch({ threads: 0 })).rejects.toThrow('threads: expected a whole number above 0, got 0');
+  });
+
   it('runs what it lacks on the cpu engine, strings and complex numbers too', () => {
     fallbacks.clear();
     const c = tf.complex([3, 0], [4, 2]);

@@ -3,7 +3,7 @@ export interface Native {
   /** Version of libtorch whose headers it was compiled with. */
   version: string;
   /** Chooses the device and where arguments and results are exchanged; returns the names of the kernels by number. */
-  start(device: string, threads: number, input: Float64Array, output: Float64Array): string[];
+  start(device: string, input: Float64Array, output: Float64Array): string[];
   /** Runs kernel number `op` on the arguments in `input`; the number of results in `output`. */
   run(op: number): number;
   /** A tensor of these values, its shape in `output`; returns its slot. */
@@ -17,6 +17,8 @@ export interface Native {
   compact(slot: number): void;
   /** 0: float32, 1: TF32, 2: bfloat16. */
   setPrecision(level: number): void;
+  /** CPU threads for the kernels that this thread of Node calls. */
+  setThreads(count: number): void;
   /** How many CUDA devices there are; before `start` too. */
   devices(): number;
   /** Writes tensors, bytes and threads to `output`. */

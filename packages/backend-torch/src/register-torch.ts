@@ -13,7 +13,7 @@ export type Precision = 'highest' | 'high' | 'medium';
 export interface TorchOptions {
   /** `'cpu'`, `'cuda'` or `'cuda:1'`; CUDA if there is one. */
   device?: string;
-  /** CPU threads; libtorch's own choice (one for each core). */
+  /** CPU threads, for the kernels that this thread of Node calls; as many as before, at first libtorch's choice (one for each core). */
   threads?: number;
   /** See {@link setPrecision}; `'highest'`. */
   precision?: Precision;
@@ -40,9 +40,11 @@ let registered: { call: Call; description: TorchDescription } | undefined;
  * const engine = await registerTorch().catch((error) => error.message);
  * if (engine.device) await tf.setBackend('torch');
  */
-export async function registerTorch({ device, threads = 0, precision }: TorchOptions = {}): Promise<TorchDescription> {
+export async function registerTorch({ device, threads, precision }: TorchOptions = {}): Promise<TorchDescription> {
   if (device && !/^(cpu|cuda(:\d+)?)$/.test(device))
     throw new TorchError(`device: expected 'cpu', 'cuda' or 'cuda:1', got '${device}'`);
+  if (threads !== undefined && !(Number.isInteger(threads) && threads > 0))
+    throw new TorchError(`threads: expected a whole number above 0, got ${threads}`);
   native ??= loadNative().native;
   const devices = native.devices();
   const wanted = device ?? registered?.description.device ?? (devices > 0 ? 'cuda' : 'cpu');
@@ -52,7 +54,7 @@ export async function registerTorch({ device, threads = 0, precision }: TorchOpt
       `libtorch ${native.version} sees ${devices === 0 ? 'no' : `only ${devices}`} CUDA device${devices > 1 ? 's' : ''}`,
     );
   if (!registered) {
-    const call = new Call(native, { device: wanted === 'cuda' ? 'cuda:0' : wanted, threads });
+    const call = new Call(native, { device: wanted === 'cuda' ? 'cuda:0' : wanted });
     registerKernels(call);
     tf.registerBackend('torch', () => new TorchBackend(call), 5);
     registered = { call, description: { device: wanted, version: native.version } };
@@ -61,6 +63,7 @@ export async function registerTorch({ device, threads = 0, precision }: TorchOpt
   if (wanted !== description.device)
     throw new TorchError(`runs on ${description.device} in this process, and '${wanted}' was asked for`);
   if (precision) setPrecision(precision);
+  if (threads) native.setThreads(threads);
   return description;
 }
 

@@ -81,7 +81,7 @@ describe('useBackend', () => {
   const torch = (body: string) => ({
     'package.json':
       '{ "name": "@medalign/backend-torch", "type": "module", "exports": { "import": "./index.js", "default": "./index.js" } }',
-    'index.js': `export const registerTorch = async ({ device = 'any', precision }) => { ${body} };`,
+    'index.js': `export const registerTorch = async ({ device = 'any', precision, threads }) => { ${body} };`,
   });
 
   it('uses @medalign/backend-torch from the program, on the device it has', async () => {
@@ -97,6 +97,19 @@ describe('useBackend', () => {
     expect(await useBackend('torch')).toMatchObject({ name: 'torch' });
     await useBackend('cpu');
     vi.restoreAllMocks();
+  });
+
+  it('hands the number of threads on, and refuses what is none', async () => {
+    install('@medalign/backend-torch', torch('throw new Error(String(threads));'));
+    const reason = async (name: 'torch' | 'cuda', threads?: number) => {
+      const given = threads === undefined ? {} : { threads };
+      return ((await useBackend(name, given).catch((error) => error)) as EngineError).reason;
+    };
+    expect([await reason('torch'), await reason('torch', 3), await reason('cuda', 2)]).toEqual(['undefined', '3', '2']);
+    for (const threads of [0, 1.5, Number.NaN])
+      await expect(useBackend('cpu', { threads })).rejects.toThrow(
+        `threads: expected a whole number above 0, got ${threads}`,
+      );
   });
 
   it('hands the precision on, and refuses a word that is none', async () => {

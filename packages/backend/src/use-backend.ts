@@ -10,8 +10,8 @@ import { useWasm } from './engines/wasm';
 type Start = (options: UseBackendOptions) => Promise<Engine>;
 
 const engines: Record<Exclude<EngineName, 'auto'>, Start> = {
-  torch: ({ precision }) => useTorch({ precision }),
-  cuda: ({ precision }) => useTorch({ device: 'cuda', precision }),
+  torch: ({ precision, threads }) => useTorch({ precision, threads }),
+  cuda: ({ precision, threads }) => useTorch({ device: 'cuda', precision, threads }),
   tensorflow: () => useTensorflow(),
   wasm: useWasm,
   cpu: useCpu,
@@ -27,7 +27,7 @@ const preference = (): [label: string, start: Start][] =>
     ? [
         ['cuda', engines.cuda],
         ['tensorflow', () => useTensorflow({ gpu: true })],
-        ['torch', ({ precision }) => useTorch({ device: 'cpu', precision })],
+        ['torch', ({ precision, threads }) => useTorch({ device: 'cpu', precision, threads })],
         ['tensorflow', engines.tensorflow],
         ['wasm', engines.wasm],
         ['cpu', engines.cpu],
@@ -52,7 +52,7 @@ const preference = (): [label: string, start: Start][] =>
  *
  * @param name engine; default `'auto'`.
  * @param options `precision` `'highest'` (default), `'high'` or `'medium'`: the least that products and convolutions of the
- *   torch engine may be computed in; `log` receives the line of `'auto'` (default: stderr); `wasmPaths` for browsers.
+ *   torch engine may be computed in; `threads` of the torch engine on the CPU; `log` receives the line of `'auto'` (default: stderr); `wasmPaths` for browsers.
  * @returns `{ name, device, version }` of the engine in use.
  * @throws {EngineError} if the engine cannot be used: what was tried, why it failed, the command that fixes it.
  * @example
@@ -64,7 +64,13 @@ export async function useBackend(
   name: EngineName | (string & {}) = 'auto',
   options: UseBackendOptions = {},
 ): Promise<Engine> {
-  const { precision = 'highest' } = options;
+  const { precision = 'highest', threads } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads > 0))
+    throw new EngineError(
+      name,
+      `threads: expected a whole number above 0, got ${threads}`,
+      'leave it out for one for each core',
+    );
   if (!PRECISIONS.includes(precision))
     throw new EngineError(name, `precision '${precision}' is unknown`, `one of ${PRECISIONS.join(', ')}`);
   if (name !== 'auto') {

@@ -14,6 +14,7 @@ export interface TorchEngine {
   registerTorch(options: {
     device?: 'cpu' | 'cuda';
     precision: Precision;
+    threads?: number;
   }): Promise<{ device: string; version: string }>;
 }
 
@@ -26,9 +27,11 @@ interface Known {
 export async function useTorch({
   device,
   precision = 'highest',
+  threads,
 }: {
   device?: 'cpu' | 'cuda';
   precision?: Precision | undefined;
+  threads?: number | undefined;
 } = {}): Promise<Engine> {
   const asked = device === 'cuda' ? 'cuda' : 'torch';
   needNode(asked);
@@ -37,7 +40,7 @@ export async function useTorch({
   try {
     engine = await importOptional<TorchEngine>(PACKAGE);
     if (!engine) throw new EngineError(asked, 'not installed', INSTALL);
-    found = await engine.registerTorch({ ...(device && { device }), precision });
+    found = await engine.registerTorch({ ...(device && { device }), precision, ...(threads && { threads }) });
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;
     // The package's own errors know their fix.

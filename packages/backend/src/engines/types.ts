@@ -21,6 +21,11 @@ export type Precision = 'highest' | 'high' | 'medium';
 export interface UseBackendOptions {
   /** For `'torch'` and `'cuda'`; the other engines compute in float32 always. Default `'highest'`. */
   precision?: Precision;
+  /**
+   * CPU threads of `'torch'`, for the thread of Node that asks; as many as before, at first one for each core. Small models
+   * are faster with one thread, and replicas of the model in threads of their own.
+   */
+  threads?: number;
   /** Receives the one line in which `'auto'` says what it took and why not a better one. Default: stderr. */
   log?: (line: string) => void;
   /**
