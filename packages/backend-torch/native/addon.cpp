@@ -40,7 +40,6 @@ static thread_local double* input = nullptr;
 static thread_local double* output = nullptr;
 static thread_local size_t capacity = 0;
 static thread_local std::vector<Op> opTable;
-static thread_local int64_t reported = 0;
 
 /// Runs f; a C++ exception becomes a JavaScript error with its first line (libtorch adds a stack of its own to it).
 template <typename F>
@@ -71,15 +70,6 @@ static napi_value number(napi_env env, double value) {
   napi_value result;
   napi_create_double(env, value, &result);
   return result;
-}
-
-/// Tells V8 what its small objects hold, in steps large enough not to cost anything.
-static void reportMemory(napi_env env) {
-  const int64_t change = slots.bytes() - reported;
-  if (std::abs(change) < (8 << 20)) return;
-  int64_t total;
-  napi_adjust_external_memory(env, change, &total);
-  reported += change;
 }
 
 struct Bytes {
@@ -141,7 +131,6 @@ static napi_value run(napi_env env, napi_callback_info info) {
       call.undo();
       throw;
     }
-    reportMemory(env);
     napi_value count;
     napi_create_int32(env, call.count(), &count);
     return count;
@@ -166,7 +155,6 @@ static napi_value write(napi_env env, napi_callback_info info) {
     // One copy: `to` makes it where the device is another, else `clone`.
     Tensor tensor = device.is_cpu() ? (given == type ? host.clone() : host.to(type)) : host.to(device).to(type);
     const int slot = slots.put(std::move(tensor));
-    reportMemory(env);
     return number(env, slot);
   });
 }
@@ -189,7 +177,6 @@ static napi_value release(napi_env env, napi_callback_info info) {
     napi_value args[1];
     arguments(env, info, args);
     slots.remove(integer(env, args[0]));
-    reportMemory(env);
     return nullptr;
   });
 }
