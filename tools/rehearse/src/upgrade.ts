@@ -1,0 +1,46 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkLossProject } from './loss';
+import { evaluatePlan } from './plan';
+import { checkOneCopy, install, installed } from './project';
+import { changeset, publish } from './publish';
+import { publicPackages } from './scratch';
+import type { Stage } from './stage';
+
+/**
+ * The next release: `changeset version` with what is pending, and a minor of every package beside it, so that there is
+ * a next version of each whatever is pending.
+ */
+export async function nextRelease(stage: Stage, checkout: string): Promise<string[]> {
+  const minors = publicPackages(checkout).map(({ name }) => `'${name}': minor\n`);
+  writeFileSync(join(checkout, '.changeset/rehearsal.md'), `---\n${minors.join('')}---\n\nA rehearsal.\n`);
+  await stage.run(process.execPath, [changeset, 'version'], checkout);
+  for (const { name, version, directory } of publicPackages(checkout))
+    if (!readFileSync(join(checkout, directory, 'CHANGELOG.md'), 'utf8').includes(`## ${version}\n`))
+      throw new Error(`${name}: CHANGELOG.md says nothing about ${version}.`);
+  return publish(stage, checkout);
+}
+
+/** Projects with the version before move to the next one: one copy of each package, and they still work. */
+export async function checkUpgrade(stage: Stage, checkout: string, loss: string, plan: string): Promise<string> {
+  const [before] = installed(loss, '@medalign');
+  await nextRelease(stage, checkout);
+  const versions = new Map(publicPackages(checkout).map(({ name, version }) => [name, version]));
+  for (const folder of [loss, plan]) {
+    const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const ours = Object.keys(dependencies).filter((name) => name.startsWith('@medalign/'));
+    await install(
+      stage,
+      folder,
+      ours.map((name) => `${name}@latest`),
+    );
+    for (const { name, version } of installed(folder, '@medalign'))
+      if (version !== versions.get(name)) throw new Error(`${name}: expected ${versions.get(name)}, got ${version}.`);
+    checkOneCopy(folder);
+    await stage.run('npm', ['ls', '--all'], folder); // fails on a range that is not met
+  }
+  await checkLossProject(stage, loss);
+  await evaluatePlan(stage, plan);
+  const copies = installed(plan, '@medalign').length;
+  return `${before!.version} → ${versions.get(before!.name)}, one copy of each of ${copies} packages, the loss is the same, PLAN evaluates the checkpoint of the version before`;
+}
