@@ -1,3 +1,3 @@
 import { library } from '../../tsup.base';
 
-export default library({ platform: 'node' });
+export default library({ entry: ['src/index.ts', 'src/paint.ts'], platform: 'node' });

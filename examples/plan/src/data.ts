@@ -14,22 +14,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from './config';
 import { readDataset } from './datasets';
 import { splitOf } from './evaluation-data';
-
-/** Tokenised texts on the engine. */
-export interface Tokens {
-  /** int32 `[b, n]`. */
-  ids: tf.Tensor2D;
-  /** `[b, n]`, 1 = a piece. */
-  attentionMask: tf.Tensor2D;
-  /** int32 `[b, n]`: the word of each piece, −1 for special pieces and padding. */
-  wordIndex: tf.Tensor2D;
-  /** `[b, l]`, 1 = a word. */
-  wordMask: tf.Tensor2D;
-  /** int32 `[n]`: rows of the flattened `[b · l]` words that are words and not padding. */
-  wordRows: tf.Tensor1D;
-  words: string[][];
-  dispose(): void;
-}
+import { type Tokens, tokenize } from './tokens';
 
 /** Decoded images and their reports, not on an engine yet: what a thread can be sent. */
 export interface Share {
@@ -108,7 +93,7 @@ export class PlanData {
   }
 
   tokenize(texts: readonly string[]): Tokens {
-    return tokenize(texts, this.tokenizer, this.config);
+    return tokenize(texts, this.tokenizer, textLimits(this.config));
   }
 
   #batches(samples: readonly Sample[], options: NonNullable<Parameters<typeof batches>[1]>) {
@@ -148,7 +133,7 @@ export function shareOf({ images, shape, samples }: ImageBatch, rank: number, si
 
 export function onEngine(share: Share, tokenizer: Tokenizer, config: Config): Pairs {
   const images = tf.tensor4d(share.images, share.shape);
-  const texts = tokenize(share.reports, tokenizer, config);
+  const texts = tokenize(share.reports, tokenizer, textLimits(config));
   const dispose = () => {
     images.dispose();
     texts.dispose();
@@ -156,16 +141,8 @@ export function onEngine(share: Share, tokenizer: Tokenizer, config: Config): Pa
   return { images, texts, dispose };
 }
 
-function tokenize(texts: readonly string[], tokenizer: Tokenizer, { data, model }: Config): Tokens {
-  const encoded = tokenizer.encode([...texts], { maxWords: data.maxWords, maxPieces: model.text.maxPositions });
-  const [b, n] = encoded.shape;
-  const l = encoded.maxWordsInBatch;
-  const ids = tf.tensor2d(encoded.ids, [b, n], 'int32');
-  const attentionMask = tf.tensor2d(encoded.attentionMask, [b, n]);
-  const wordIndex = tf.tensor2d(encoded.wordIndex, [b, n], 'int32');
-  const wordMask = tf.tensor2d(encoded.wordMask, [b, l]);
-  const valid = Array.from(encoded.wordMask.keys()).filter((row) => encoded.wordMask[row]);
-  const wordRows = tf.tensor1d(valid, 'int32');
-  const dispose = () => tf.dispose([ids, attentionMask, wordIndex, wordMask, wordRows]);
-  return { ids, attentionMask, wordIndex, wordMask, wordRows, words: encoded.words, dispose };
-}
+/** How long a text may be: words that are kept, and pieces that the encoder has positions for. */
+export const textLimits = ({ data, model }: Config) => ({
+  maxWords: data.maxWords,
+  maxPieces: model.text.maxPositions,
+});

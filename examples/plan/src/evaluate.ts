@@ -14,9 +14,10 @@ import {
 import { l2Normalize } from '@medalign/similarity';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment } from './config';
-import type { Batch, PlanData, Tokens } from './data';
+import type { Batch, PlanData } from './data';
 import { type MapKind, mapKinds, phraseMaps } from './maps';
 import type { EncodedImages, PlanModel } from './model';
+import type { Tokens } from './tokens';
 
 /** Everything measured on one phrase of one image, by one kind of map. */
 export interface PhraseRecord extends GroundingRecord {

@@ -4,8 +4,8 @@ import { l2Normalize } from '@medalign/similarity';
 import { Progress } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from './config';
-import type { Tokens } from './data';
 import type { EncodedImages, PlanModel } from './model';
+import type { Tokens } from './tokens';
 
 /** What reads images and texts with a frozen model. */
 export interface Reader {

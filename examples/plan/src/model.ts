@@ -1,11 +1,11 @@
 import { BatchNorm, Bert, inMicroBatches, Linear, ResNet, wordFeatures } from '@medalign/encoders';
 import { infoNce } from '@medalign/losses';
 import { refineAlignment } from '@medalign/progressive';
-import { addPrefix } from '@medalign/trainer';
+import { addPrefix } from '@medalign/trainer/tensor-map';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Alignment } from './config';
-import type { Tokens } from './data';
 import type { ModelConfig } from './recipes';
+import type { Tokens } from './tokens';
 
 /** What the image side gives for a batch. */
 export type EncodedImages = {

@@ -1,11 +1,11 @@
 import { loadImage, type Sample } from '@medalign/datasets';
 import { type Overlay, type OverlayGroup, type ReportBox, writeOverlay } from '@medalign/report';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tokens } from './data';
 import { encodedBatches } from './features';
 import { type MapKind, phraseMaps } from './maps';
 import type { EncodedTexts, PlanModel } from './model';
 import type { Task } from './task';
+import type { Tokens } from './tokens';
 
 /** A text to draw over an image, with the boxes that belong to it. */
 export interface Reading {

@@ -17,6 +17,7 @@ import type { Measurements } from './evaluate';
 import { type MapKind, mapKinds, phraseMaps } from './maps';
 import type { PlanModel } from './model';
 import { resolveModel } from './recipes';
+import { hasRounds, refinementRounds } from './rounds';
 import { type Grounding, recallOf, summarize } from './summary';
 
 /** One reading of the model. */
@@ -138,22 +139,11 @@ async function readPicture(
     tokens.dispose();
   }
 
-  if (alignment.local === 'none') {
-    // the similarity of words and pixels was never trained: its keywords would say nothing
+  if (!hasRounds(alignment)) {
     batch.dispose();
     return { overlays, refinement: undefined };
   }
-  const aligned = tf.tidy(() => {
-    const { iterations } = model.refine(batch.images, batch.texts, {
-      ...alignment,
-      local: 'joint',
-      iterations: Math.max(3, alignment.iterations),
-    });
-    return iterations.map(({ similarity, keywordMask }) => {
-      const weights = tf.expandDims(keywordMask, 2);
-      return { map: tf.div(tf.sum(tf.mul(similarity, weights), 1), tf.sum(weights, 1)), keywordMask };
-    });
-  });
+  const aligned = refinementRounds(model, batch.images, batch.texts, alignment);
   const words = batch.texts.words[0]!;
   const side = Math.round(Math.sqrt(aligned[0]!.map.size));
   const iterations = [];

@@ -1,10 +1,11 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { writeManifest } from '@medalign/datasets';
 import { RunFolder } from '@medalign/trainer';
 import type { Config } from './config';
 import { PlanData } from './data';
 import { startEngine } from './engine';
 import { measure } from './evaluate';
+import { exportModel, modelFile } from './export';
 import type { MapKind } from './maps';
 import { resolveAlignment } from './recipes';
 import { writePlanReport } from './report';
@@ -43,6 +44,7 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
     overwrite,
   });
   await writeManifest(folder.file('split.json'), data.split.manifest);
+  rmSync(folder.file(modelFile), { force: true }); // of the run that this one takes the place of
 
   // ── Before training ─────────────────────────────────────────────────────────────────────────────────────────────
   const model = await createModel(config, data);
@@ -58,6 +60,9 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
   say(
     `trained ${trained.steps} steps in ${trained.seconds.toFixed(0)} s; ${trained.skippedImages} broken images skipped`,
   );
+
+  const { tokenizer } = data;
+  await exportModel(folder.file(modelFile), model, { config, alignment, tokenizer, map: kind });
 
   // ── After training ──────────────────────────────────────────────────────────────────────────────────────────────
   const measured = await measure(model, data, test, reading);
@@ -83,6 +88,7 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
     process.stdout.write(`${table}\n`);
   }
   say(`report: ${report}`);
+  say(`model, to try in a page: npm run browser -- --run ${folder.path}`);
   model.dispose();
 }
 

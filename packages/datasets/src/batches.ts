@@ -1,4 +1,5 @@
 import { loadImage } from './decode';
+import { type Normalization, normalise, perChannel, resizedToUnit } from './model-input';
 import { type Augment, toChannels } from './pixels';
 import { randomStream } from './random';
 import { type Placement, resizePadCrop, type Transform } from './transform';
@@ -41,7 +42,7 @@ export interface BatchOptions {
   augment?: Augment;
   channels?: 1 | 3;
   /** `(x − mean) / std` on pixels in 0…1. */
-  normalize?: { mean: number | readonly number[]; std: number | readonly number[] };
+  normalize?: Normalization;
   /** Batches decoded ahead of the one in use. */
   prefetch?: number;
   /** How many images may be broken before it is an error. */
@@ -124,38 +125,11 @@ async function prepare(
   const known = key === undefined ? undefined : cache?.get(key);
   if (known) return known;
   const loaded = await loadImage(image);
-  // Grey stays one channel until it is cropped: three equal ones would take three times the work and the memory.
-  const decoded = loaded.channels === 1 ? loaded : toChannels(loaded, channels);
-  const { width, height, data } = decoded;
-  if (data.length !== width * height * decoded.channels) {
-    throw new DataError(
-      `${sample.id}: ${data.length} values for a ${width} × ${height} image of ${decoded.channels} channels`,
-    );
-  }
-  const resized = transform.resized(decoded);
-  if (data instanceof Uint8Array) toUnit(resized.data);
+  const { width, height } = loaded;
+  const resized = resizedToUnit(loaded, transform, channels, sample.id);
   const entry = { resized, width, height };
   if (key !== undefined) cache?.add(key, entry);
   return entry;
-}
-
-/** 0…255 to 0…1, in place. */
-function toUnit(levels: Float32Array): void {
-  for (let i = 0; i < levels.length; i++) levels[i] = levels[i]! / 255;
-}
-
-const perChannel = (value: number | readonly number[], channels: number) =>
-  Array.from({ length: channels }, (_, c) => (typeof value === 'number' ? value : value[c % value.length]!));
-
-/** `(x − mean) / std`, channel by channel; the only channel of a grey image is all of them. */
-function normalise({ data, channels }: Raster, result: Float32Array, mean: number[], std: number[]): void {
-  const step = mean.length;
-  for (let c = 0; c < step; c++) {
-    const [m, s] = [mean[c]!, std[c]!];
-    for (let k = c, at = Math.min(c, channels - 1); k < result.length; k += step, at += channels) {
-      result[k] = (data[at]! - m) / s;
-    }
-  }
 }
 
 /**

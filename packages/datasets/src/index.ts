@@ -41,6 +41,7 @@ export {
 export { type MedRegionReport, validateMedRegion } from './medregion-validate';
 export { writeMedRegion } from './medregion-write';
 export { type MimicCxrJpgOptions, mimicCxrJpg, patientIds } from './mimic-cxr-jpg';
+export { type ModelInput, type ModelInputOptions, modelInput, type Normalization } from './model-input';
 export { type MsCxrOptions, msCxr } from './ms-cxr';
 export { type PairColumn, type PairsOptions, pairsDataset } from './pairs';
 export { type PhantomOptions, phantomChest } from './phantom';

@@ -5,6 +5,7 @@ import type { Configuration, Recipe } from './configuration';
 import { huggingFaceRecipe, modelTypes } from './huggingface-config';
 import { withoutInitialValues } from './initialise';
 import type { LoadPolicy, LoadReport } from './load-state';
+import { nodeFiles } from './node';
 import { openClipRecipe } from './open-clip-config';
 import { openClipTextRecipe } from './open-clip-text';
 import type { Interpolation } from './position-embedding';
@@ -145,8 +146,7 @@ async function readConfiguration(
   if (given !== undefined) return { config: given, recipe: recipeOf([['config', given]], expect).recipe, files: [] };
   if (typeof path !== 'string')
     throw new OptionError('config: expected the configuration of the weights, got undefined');
-  const { readFile, stat } = await import('node:fs/promises');
-  const { dirname, join } = await import('node:path');
+  const { readFile, stat, dirname, join } = nodeFiles();
   const folder = (await stat(path)).isDirectory() ? path : dirname(path);
   const found: [string, Configuration][] = [];
   for (const name of ['config.json', 'open_clip_config.json']) {

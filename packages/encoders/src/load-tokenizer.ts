@@ -1,4 +1,5 @@
 import { OptionError } from '@medalign/similarity';
+import { nodeFiles } from './node';
 import { createTokenizer, type Tokenizer, type TokenizerOptions } from './tokenizer';
 
 type Json = Record<string, unknown>;
@@ -16,8 +17,7 @@ type Json = Record<string, unknown>;
  * @throws OptionError naming the file if it is not a WordPiece tokenizer, or nothing says whether to lowercase.
  */
 export async function loadTokenizer(path: string, options: Partial<TokenizerOptions> = {}): Promise<Tokenizer> {
-  const { readFile, stat } = await import('node:fs/promises');
-  const { basename, dirname, join } = await import('node:path');
+  const { readFile, stat, basename, dirname, join } = nodeFiles();
   const read = (file: string) =>
     readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined;

@@ -1,4 +1,5 @@
 export { ReportError } from './checks';
+export { colorStops, type PaintedMap, paintMap } from './paint';
 export { textTable } from './text-table';
 export type {
   Cell,
