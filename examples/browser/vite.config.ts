@@ -1,6 +1,6 @@
 import { defaultClientConditions, defineConfig } from 'vite';
 
-const { prepare } = await import(new URL('../../tools/prepare.mjs', import.meta.url).href);
+const { default: prepare } = await import(new URL('../../tools/prepare.mjs', import.meta.url).href);
 await prepare(); // the gradients that @medalign/backend registers
 
 export default defineConfig({

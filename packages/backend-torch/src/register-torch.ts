@@ -10,6 +10,7 @@ import type { Native } from './native';
 /** What matrix products, convolutions and attention are computed in. */
 export type Precision = 'highest' | 'high' | 'medium';
 
+/** Options of {@link registerTorch}: device, threads, precision. */
 export interface TorchOptions {
   /** `'cpu'`, `'cuda'` or `'cuda:1'`; CUDA if there is one. */
   device?: string;

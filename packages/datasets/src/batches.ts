@@ -25,6 +25,7 @@ export interface Batch {
   skipped: SkippedSample[];
 }
 
+/** Options of {@link batches}: size, order, transform, what to do with broken images. */
 export interface BatchOptions {
   batchSize?: number;
   seed?: number;
@@ -67,14 +68,17 @@ export class ImageCache {
 
   constructor(private readonly maxBytes = 2 ** 30) {}
 
+  /** Images that are kept. */
   get size(): number {
     return this.entries.size;
   }
 
+  /** The image of this key, if it is kept. */
   get(key: string): CachedImage | undefined {
     return this.entries.get(key);
   }
 
+  /** Keeps an image, unless it is there already or there is no room left. */
   add(key: string, image: CachedImage): void {
     if (this.bytes + image.resized.data.byteLength > this.maxBytes || this.entries.has(key)) return;
     this.entries.set(key, image);

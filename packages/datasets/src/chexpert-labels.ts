@@ -17,6 +17,7 @@ export const chexpertLabels = [
   'Fracture',
   'Support Devices',
 ] as const;
+/** One of the 14 names in {@link chexpertLabels}. */
 export type ChexpertLabel = (typeof chexpertLabels)[number];
 
 /**

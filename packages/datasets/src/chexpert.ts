@@ -5,6 +5,7 @@ import { refuseLfsPointer } from './decode';
 import { countNote, dropCounter, FileLookup, mapLimited, readDelimited, requireColumns, requireRows } from './table';
 import { DataError, type Dataset, type Sample } from './types';
 
+/** Options of {@link chexpert}. */
 export interface ChexpertOptions {
   /** Tables to read; `valid` is the one that radiologists labelled. */
   tables?: readonly ('train' | 'valid')[];

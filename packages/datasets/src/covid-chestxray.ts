@@ -4,6 +4,7 @@ import { imageSize, refuseLfsPointer } from './decode';
 import { dropCounter, readDelimited, readText, requireColumns } from './table';
 import { DataError, type Dataset, type Region, type Sample } from './types';
 
+/** Options of {@link covidChestxray}. */
 export interface CovidChestxrayOptions {
   /** Kinds of image to keep: `X-ray`, `CT`. */
   modalities?: readonly string[];

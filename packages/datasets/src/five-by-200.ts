@@ -5,11 +5,13 @@ import { DataError, type Dataset, type Sample } from './types';
 
 /** The five classes of CheXpert-5×200 and MIMIC-5×200. */
 export const fiveClasses = ['Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Pleural Effusion'] as const;
+/** One of the names in {@link fiveClasses}. */
 export type FiveClass = (typeof fiveClasses)[number];
 
 // `No Finding` is not tested: it says nothing that the others do not.
 const tested = chexpertLabels.filter((name) => name !== 'No Finding');
 
+/** Options of {@link fiveBy200}: images of each class, and the seed that draws them. */
 export interface FiveBy200Options {
   perClass?: number;
   seed?: number;

@@ -3,6 +3,7 @@ import { type DescriptorVocabulary, descriptorVocabulary, type FoundTerm, TermFi
 import { randomStream } from './random';
 import { DataError } from './types';
 
+/** Options of {@link hardNegatives}. */
 export interface HardNegativeOptions {
   /** How many, at most. */
   count?: number;

@@ -20,6 +20,7 @@ export const medRegionModalities = [
   'gynaecological',
   'pathology slide',
 ] as const;
+/** One of the names in {@link medRegionModalities}. */
 export type MedRegionModality = (typeof medRegionModalities)[number];
 
 /** An image with RegionMed-CLIP's four kinds of text and its regions. All texts of a normal image are "No Finding". */
@@ -55,6 +56,7 @@ export type MedRegionProblemKind =
   | 'not in the split'
   | 'patient in two parts'
   | MedRegionWarningKind;
+/** What a record may have and still be kept. */
 export type MedRegionWarningKind = 'no region' | 'no negatives' | 'summary not a sentence of 10 to 15 words';
 
 /** One thing wrong with one record. */

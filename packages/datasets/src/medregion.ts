@@ -10,6 +10,7 @@ import { DataError } from './types';
 /** Which of the texts is `Sample.text`. */
 export type MedRegionText = 'report' | 'summary' | 'region';
 
+/** Options of {@link medRegion}. */
 export interface MedRegionOptions {
   text?: MedRegionText;
   /** How to make negative captions for records that have none; false leaves them without. */

@@ -16,6 +16,7 @@ import {
 } from './table';
 import { DataError, type Dataset, type Sample } from './types';
 
+/** Options of {@link mimicCxrJpg}. */
 export interface MimicCxrJpgOptions extends Omit<ReportTextOptions, 'text'> {
   /** Which part of the report is the text; `none` reads no reports. */
   text?: ReportPart | 'none';

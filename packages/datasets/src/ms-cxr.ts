@@ -13,6 +13,7 @@ import {
 } from './table';
 import { type Box, DataError, type Dataset, type Finding, type Sample } from './types';
 
+/** Options of {@link msCxr}. */
 export interface MsCxrOptions {
   /** The folder of MIMIC-CXR-JPG that holds `files/`. */
   images: string;

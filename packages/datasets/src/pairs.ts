@@ -5,6 +5,7 @@ import { isLfsPointer, refuseLfsPointer } from './decode';
 import { dropCounter, readDelimited, readText, requireColumns, type Table } from './table';
 import { type Box, DataError, type Dataset, type Finding, type Sample } from './types';
 
+/** Options of {@link pairsDataset}. */
 export interface PairsOptions {
   /** By default from the file's name: `.csv`, `.tsv`, `.jsonl`, `.parquet`. */
   format?: 'csv' | 'tsv' | 'jsonl' | 'parquet';
@@ -17,6 +18,7 @@ export interface PairsOptions {
 }
 
 const pairColumns = ['image', 'text', 'label', 'split', 'patient', 'boxes', 'id'] as const;
+/** A column that {@link pairsDataset} knows; `columns` gives it another name. */
 export type PairColumn = (typeof pairColumns)[number];
 
 async function readJsonLines(path: string): Promise<Table> {

@@ -13,6 +13,7 @@ export const phantomCategories = [
   'Pneumothorax',
 ] as const;
 
+/** One of the names in {@link phantomCategories}. */
 export type PhantomCategory = (typeof phantomCategories)[number];
 export type Side = 'right' | 'left';
 export type Zone = 'upper' | 'mid' | 'lower' | 'apical' | 'lateral' | 'basal' | 'perihilar' | 'cardiac';

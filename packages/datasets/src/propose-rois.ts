@@ -1,5 +1,6 @@
 import { type Box, DataError, type Raster, type Roi } from './types';
 
+/** Options of {@link proposeRois}. */
 export interface ProposeRoisOptions {
   /** At most this many. */
   count?: number;

@@ -8,7 +8,9 @@ export interface Random {
   normal(): number;
   /** A whole number in [low, high]. */
   integer(low: number, high: number): number;
+  /** True with this probability. */
   chance(probability: number): boolean;
+  /** One of them, all equally likely. */
   pick<T>(items: readonly T[]): T;
   /** A shuffled copy (Fisher–Yates). */
   shuffle<T>(items: readonly T[]): T[];

@@ -3,14 +3,17 @@ import { DataError } from './types';
 
 /** Which part of a report is the text: `longest` is the longer of findings and impression. */
 export const reportParts = ['findings', 'impression', 'both', 'longest', 'full'] as const;
+/** One of the names in {@link reportParts}. */
 export type ReportPart = (typeof reportParts)[number];
 
+/** Options of {@link reportText}. */
 export interface ReportTextOptions {
   text?: ReportPart;
   /** De-identification blanks (`___`): one token each (`___`, or a word of your own), or dropped. */
   blanks?: 'token' | 'drop' | { token: string };
 }
 
+/** The text of a report, and where in the report it stood. */
 export interface ReportText {
   text: string;
   /** What it was taken from. `lastParagraph`: the report has neither findings nor an impression. */

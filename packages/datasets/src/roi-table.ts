@@ -9,6 +9,7 @@ export interface RoiTable {
   counts: { rows: number; kept: number; dropped: Record<string, number> };
 }
 
+/** Options of {@link readRois}. */
 export interface RoiTableOptions {
   /** Leave out boxes with a lower score. */
   minScore?: number;

@@ -4,6 +4,7 @@ import { sklearnSplit } from './numpy-split';
 import { countNote, dropCounter, FileLookup, mapLimited, readDelimited, requireColumns, requireRows } from './table';
 import { type Box, DataError, type Dataset, type DicomOptions, type Finding, type Sample } from './types';
 
+/** Options of {@link rsnaPneumonia}. */
 export interface RsnaPneumoniaOptions {
   /** How the DICOM files become pixels. */
   dicom?: DicomOptions;

@@ -5,6 +5,7 @@ import { countNote, dropCounter, FileLookup, requireRows } from './table';
 import { DataError, type Region } from './types';
 import { answerTypeOf, normalizeAnswer, oneLine, readRows, type VqaDataset, type VqaSample } from './vqa';
 
+/** Options of {@link slake}. */
 export interface SlakeOptions {
   /** Of the question: `en`, `zh`, or null for both. */
   language?: 'en' | 'zh' | null;

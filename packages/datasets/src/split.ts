@@ -5,8 +5,10 @@ import { DataError, type Dataset, type Sample } from './types';
 
 /** The parts of a split. */
 export const splitNames = ['train', 'validation', 'test'] as const;
+/** `train`, `validation` or `test`. */
 export type SplitName = (typeof splitNames)[number];
 
+/** Options of {@link splitByPatient}. */
 export interface SplitOptions {
   /** Shares of the samples; they add up to 1. */
   fractions?: Record<SplitName, number>;
@@ -34,6 +36,7 @@ export interface SplitManifest {
   parts: Record<SplitName, { patients: number; samples: number; sha256: string; ids: string[] }>;
 }
 
+/** The samples of the three parts, and the manifest that names them. */
 export type Split = Record<SplitName, Sample[]> & { manifest: SplitManifest };
 
 const sha256OfIds = (ids: readonly string[]) =>

@@ -48,6 +48,7 @@ export class BatchNorm extends Module {
     this.batches = this.add('num_batches_tracked', new Int32Array(1), [], { trainable: false, dtype: 'int32' });
   }
 
+  /** Batch statistics in training, which move the running ones; the running ones else, and where frozen. Channels last. */
   apply<T extends tf.Tensor>(x: T, training: boolean): T {
     if (!training || this.frozenAs() === 'evaluation') {
       const { mean, variance } = this;

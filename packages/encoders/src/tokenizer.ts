@@ -39,6 +39,7 @@ export type Tokenizer = {
   /** The tokens in the order of their ids, and how texts are read: `createTokenizer({ vocab: vocabulary, ...options })` is the same. */
   vocabulary: readonly string[];
   options: Readonly<TokenizerOptions>;
+  /** Ids of the pieces of each text, and the word of every piece. */
   encode: (texts: string[], options?: EncodeOptions) => EncodedTexts;
 };
 

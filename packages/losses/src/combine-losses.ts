@@ -3,8 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { inwards } from './clamped';
 import { isOn } from './constant';
 
+/** How {@link combineLosses} weighs its terms: learned as Kendall et al. do or as RegionMed-CLIP writes it, or fixed. */
 export type LossWeighting = 'kendall' | 'paper' | 'fixed';
 
+/** Options of {@link combineLosses}. */
 export interface CombineLossesOptions {
   weighting?: LossWeighting;
   uncertainties?: ReadonlyMap<string, tf.Tensor>;
@@ -12,6 +14,7 @@ export interface CombineLossesOptions {
   active?: Readonly<Record<string, boolean | tf.Tensor>>;
 }
 
+/** What {@link combineLosses} returns: the sum, and the terms and weights that made it. */
 export interface CombinedLosses {
   /** what is differentiated */
   total: tf.Scalar;

@@ -12,6 +12,7 @@ import {
 } from './options';
 import { keywordWeights, tokenMask } from './tokens';
 
+/** Options of {@link filipLoss}. */
 export interface FilipOptions<R extends Reduction = Reduction> {
   patchMask?: tf.Tensor2D;
   wordMask?: tf.Tensor2D;

@@ -17,6 +17,7 @@ import { attendedCosines, type Cosines, imagesPerBlock, overImages } from './ove
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
+/** Options of {@link gloriaLocalLoss}. */
 export interface GloriaLocalOptions<R extends Reduction = Reduction> {
   wordMask?: tf.Tensor2D;
   pixelMask?: tf.Tensor2D;

@@ -29,6 +29,7 @@ import { smoothMax } from './smooth-max';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
+/** Options of {@link imageRegionLoss}. */
 export interface ImageRegionOptions<R extends Reduction = Reduction> {
   keys?: tf.Tensor3D;
   pixelWeights?: tf.Tensor2D;

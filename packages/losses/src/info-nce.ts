@@ -16,6 +16,7 @@ import {
 } from './options';
 import { unitRows } from './unit-rows';
 
+/** Options of {@link infoNce}; {@link infoNcePresets} has those of published models. */
 export interface InfoNceOptions<R extends Reduction = Reduction> {
   temperature?: Learnable;
   directions?: Directions;

@@ -8,6 +8,7 @@ import { softplus } from './softplus';
 import { keepOn, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
+/** Options of {@link negativeCaptionLoss}. */
 export interface NegativeCaptionOptions<R extends Reduction = Reduction> {
   roiMask?: tf.Tensor2D;
   negativeMask?: tf.Tensor2D;

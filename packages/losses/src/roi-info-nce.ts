@@ -19,6 +19,7 @@ import { unitRows } from './unit-rows';
 /** What tells captions apart: an int32 tensor `[b]`, or the texts (or other keys) themselves. */
 export type CaptionIds = tf.Tensor1D | readonly (string | number)[];
 
+/** Options of {@link roiInfoNce}. */
 export interface RoiInfoNceOptions<R extends Reduction = Reduction> {
   roiMask?: tf.Tensor2D;
   captionIds?: CaptionIds;

@@ -13,6 +13,7 @@ import {
 } from './options';
 import { unitRows } from './unit-rows';
 
+/** Options of {@link semanticMatchingLoss}. */
 export interface SemanticMatchingOptions<R extends Reduction = Reduction> {
   imageLabels: tf.Tensor2D;
   textLabels: tf.Tensor2D;

@@ -13,6 +13,7 @@ import {
 import { softplus } from './softplus';
 import { unitRows } from './unit-rows';
 
+/** Options of {@link sigmoidContrastive}. */
 export interface SigmoidContrastiveOptions<R extends Reduction = Reduction> {
   temperature?: Learnable;
   bias?: Learnable;

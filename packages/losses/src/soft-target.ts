@@ -13,6 +13,7 @@ import {
 } from './options';
 import { unitRows } from './unit-rows';
 
+/** Options of {@link softTargetContrastive}. */
 export interface SoftTargetOptions<R extends Reduction = Reduction> {
   smoothing?: number;
   temperature?: Learnable;

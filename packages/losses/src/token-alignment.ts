@@ -15,6 +15,7 @@ import { tokenTerms } from './token-terms';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
+/** Options of {@link tokenAlignmentLoss}. */
 export interface TokenAlignmentOptions<R extends Reduction = Reduction> {
   patchMask?: tf.Tensor2D;
   wordMask?: tf.Tensor2D;

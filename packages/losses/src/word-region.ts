@@ -14,6 +14,7 @@ import { type TokenNegatives, tokenTerms } from './token-terms';
 import { keepOn, keywordWeights, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
+/** Options of {@link wordRegionLoss}. */
 export interface WordRegionOptions<R extends Reduction = Reduction> {
   keywordMask?: tf.Tensor2D;
   wordMask?: tf.Tensor2D;

@@ -41,6 +41,7 @@ export type EncodeWords = (
   iteration: number,
 ) => { words: tf.Tensor3D; globalText?: tf.Tensor2D | undefined };
 
+/** Options of {@link refineAlignment}. */
 export interface AlignmentOptions {
   /** T; 3 */
   iterations?: number;
@@ -108,6 +109,7 @@ export interface AlignmentIteration {
   losses: { global?: tf.Scalar; local?: tf.Scalar };
 }
 
+/** What {@link refineAlignment} returns: the loss, and what each iteration saw and chose. */
 export interface Alignment {
   /** scalar */
   loss: tf.Scalar;

@@ -6,6 +6,7 @@ import { gumbel } from './gumbel';
 /** What the soft selection is computed from: importance as z-scores, as logarithms, or as it is. */
 export type ImportanceScale = 'zscore' | 'log' | 'raw';
 
+/** Options of {@link selectKeywords}. */
 export interface SelectionOptions {
   /** share of the words left that is kept, in (0, 1]; 0.7 */
   keepRatio?: number;
@@ -22,6 +23,7 @@ export interface SelectionOptions {
   training?: boolean;
 }
 
+/** What {@link selectKeywords} returns: the choice, and the weights that its gradient goes through. */
 export interface Selection {
   /** `[b, l]`, exactly 0 or 1 */
   keywordMask: tf.Tensor2D;

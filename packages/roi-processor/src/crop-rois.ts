@@ -5,6 +5,7 @@ import { isOn } from './masks';
 import { type Aspect, type AxisWeights, axisWeights, fit, type Side } from './sampling';
 import { checkSize, type Size } from './size';
 
+/** Options of {@link cropRois}. */
 export interface CropOptions {
   /** of the crops: s, or [height, width]; 224 */
   size?: Size;

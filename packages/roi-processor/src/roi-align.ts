@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { constant, isOn, keepOn } from './masks';
 import { checkSize, type Size } from './size';
 
+/** Options of {@link roiAlign}. */
 export interface RoiAlignOptions {
   /** cells of the result: s, or [height, width]; 7 */
   size?: Size;

@@ -13,6 +13,7 @@ import { encodeBoxes } from './encode-boxes';
 import { isOn, keepOn } from './masks';
 import { Parameters } from './parameters';
 
+/** Options of {@link RoiProcessor}. */
 export interface RoiProcessorOptions {
   /** d, of the ROIs and of the result; 512 */
   width?: number;
@@ -38,6 +39,7 @@ export interface RoiProcessorOptions {
   seed?: number;
 }
 
+/** What {@link RoiProcessor.apply} reads: regions, their image, and where they lie. */
 export interface RoiInputs {
   /** `[b, r, d]` ROI vectors, unit norm in the paper */
   rois: tf.Tensor3D;

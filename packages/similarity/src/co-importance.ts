@@ -29,6 +29,7 @@ export interface CoImportance {
 /** The weights of Eq 9: ½ each, the expected similarity, or two given ones. */
 export type CoImportanceWeighting = 'half' | 'expected' | { word: ScalarLike; pixel: ScalarLike };
 
+/** Options of {@link coImportance}. */
 export interface CoImportanceOptions {
   /** α of Eq 5; 1 */
   alpha?: ScalarLike;

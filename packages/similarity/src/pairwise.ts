@@ -8,6 +8,7 @@ export type SimilarityKind = 'cosine' | 'dot' | 'scaledDot';
 /** A number, or a scalar tensor or variable when it is learned. */
 export type ScalarLike = number | tf.Tensor;
 
+/** Options of {@link pairwiseSimilarity} and of {@link wordPixelSimilarity}. */
 export interface SimilarityOptions {
   kind?: SimilarityKind;
   /** factor on the result, such as a logit scale 1/τ; 1 */

@@ -49,6 +49,7 @@ export function refinedSimilarity(
 /** What a pixel weighs for a word: Q_j f(S_ij), with f the identity, exp(·/τ) or max(·, 0). */
 export type Attention = 'linear' | 'softmax' | 'relu';
 
+/** Options of {@link regionFeatures}. */
 export interface RegionOptions extends Masks {
   /** `[d, d]` Wproj, rows in, columns out; identity if left out */
   projection?: tf.Tensor2D | undefined;

@@ -7,6 +7,7 @@ interface ThreadData<Setup> {
   setup: Setup;
 }
 
+/** Options of {@link ReplicaThreads.start}. */
 export interface ReplicaThreadsOptions<Setup> {
   /** Replicas, this thread's included. */
   size: number;

@@ -3,7 +3,9 @@ import { ConfigError } from './errors';
 
 /** A part of a model that published weights are loaded into; every `Module` of `@medalign/encoders` is one. */
 export interface LoadsWeights {
+  /** What may be loaded, by name. */
   parameters(): ReadonlyMap<string, unknown>;
+  /** Loads what fits by name and shape, and says what did not. */
   loadStateDict(
     state: Awaited<ReturnType<typeof readWeights>>,
     options: { strict: false },

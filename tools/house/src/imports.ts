@@ -20,6 +20,7 @@ export const allowedImports: Record<string, string[]> = {
   // running
   trainer: ['similarity', 'losses', 'progressive', 'eval-metrics', 'ops', 'weights', 'encoders', 'datasets'],
   report: ['eval-metrics'],
+  create: [],
 };
 
 /** Packages of the core: tensors in, tensors out. Their only peer is tfjs-core, and they depend on nothing else. */

@@ -11,6 +11,7 @@ const INSTALL = `npm install ${PACKAGE}, and PyTorch for it: pip install torch`;
  * says what it is, or throws an error: `reason` in a few words and `fix`, or a message.
  */
 export interface TorchEngine {
+  /** Registers the backend `torch` on a device; CUDA if there is one and none is named. */
   registerTorch(options: {
     device?: 'cpu' | 'cuda';
     precision: Precision;

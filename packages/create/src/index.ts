@@ -1,0 +1,2 @@
+export { CreateError, createTrainer } from './create-trainer';
+export { type Trainer, trainers } from './trainers';
