@@ -1,0 +1,34 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { namedIn } from './changesets';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const git = (...args: string[]) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+const pending = readdirSync(join(root, '.changeset')).filter((name) => name.endsWith('.md') && name !== 'README.md');
+const named = namedIn(pending.map((name) => readFileSync(join(root, '.changeset', name), 'utf8')));
+
+describe('changesets', () => {
+  it.each(readdirSync(join(root, 'packages')))(
+    'public types of %s that changed since its last version have one',
+    (name) => {
+      const manifest = `packages/${name}/package.json`;
+      // the commit that last wrote another version, or the package's first
+      const released = git('log', '-1', '--format=%H', '-G^  "version":', '--', manifest);
+      const changed = released && git('diff', '--name-only', released, '--', `packages/${name}/api*.md`);
+      if (changed) expect([...named], `${changed} changed: npm run changeset`).toContain(`@medalign/${name}`);
+    },
+  );
+
+  it('name packages that there are', () => {
+    const there = readdirSync(join(root, 'packages')).map((name) => `@medalign/${name}`);
+    expect([...named].filter((name) => !there.includes(name))).toEqual([]);
+  });
+});
+
+it('namedIn reads what changesets writes, and nothing of the sentence', () => {
+  const text = `---\n'@medalign/losses': minor\n"@medalign/ops": patch\n---\n\nFor @medalign/weights: minor things.\n`;
+  expect([...namedIn([text])]).toEqual(['@medalign/losses', '@medalign/ops']);
+});
