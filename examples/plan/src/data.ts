@@ -66,8 +66,15 @@ export class PlanData {
     return new PlanData(dataset, split, await tokenizerOf(config, split), config);
   }
 
+  /** @throws {ConfigError} if the training part does not fill one batch. */
   stepsPerEpoch(): number {
-    return batchCount(this.split.train.length, this.config.train.batchSize, true);
+    const { batchSize, replicas } = this.config.train;
+    const steps = batchCount(this.split.train.length, batchSize, true);
+    if (steps > 0) return steps;
+    const fitting = Math.max(2, Math.floor(this.split.train.length / 4 / replicas)) * replicas;
+    throw new ConfigError(
+      `train.batchSize: expected at most the ${this.split.train.length} images to train on, got ${batchSize}. Fix: --set train.batchSize=${fitting}`,
+    );
   }
 
   /** One epoch of training batches in the order that (seed, epoch) fixes, from batch `start` on. */

@@ -88,6 +88,17 @@ describe('the PLAN example', () => {
     },
   );
 
+  it('says which batch size fits where there are fewer images than a batch', async () => {
+    const data = await PlanData.load(configOf('train.batchSize=64', 'train.replicas=2'));
+    const images = data.split.train.length;
+    expect(images).toBeLessThan(64);
+    const fitting = 2 * Math.max(2, Math.floor(images / 8));
+    expect(() => data.stepsPerEpoch()).toThrow(
+      `train.batchSize: expected at most the ${images} images to train on, got 64. Fix: --set train.batchSize=${fitting}`,
+    );
+    expect(configOf(`train.batchSize=${fitting}`, 'train.replicas=2').train.batchSize).toBe(fitting);
+  });
+
   it('starts from published weights, and refuses a file of something else', async () => {
     const data = await PlanData.load(configOf());
     const source = await createModel(configOf('seed=5'), data);

@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { writeManifest } from '@medalign/datasets';
-import { ConfigError, RunFolder } from '@medalign/trainer';
+import { RunFolder } from '@medalign/trainer';
 import type { Config } from './config';
 import { PlanData } from './data';
 import { startEngine } from './engine';
@@ -32,12 +32,7 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
   const alignment = resolveAlignment(config);
   const data = await PlanData.load(config);
   const { train: training, validation, test } = data.split;
-  if (data.stepsPerEpoch() === 0) {
-    const { batchSize } = config.train;
-    throw new ConfigError(
-      `train.batchSize: expected at most the ${training.length} images to train on, got ${batchSize}. Fix: --set train.batchSize=${Math.max(2, Math.floor(training.length / 4))}`,
-    );
-  }
+  data.stepsPerEpoch(); // or an error before the first reading
   say(
     `${data.dataset.name}: ${training.length} images to train on, ${validation.length} to validate, ${test.length} to test; no patient in two parts`,
   );

@@ -1,5 +1,4 @@
 import {
-  batchCount,
   batches,
   captionId,
   cleanText,
@@ -12,6 +11,7 @@ import {
   resizePadCrop,
 } from '@medalign/datasets';
 import { buildVocabulary, createTokenizer, loadTokenizer, type Tokenizer } from '@medalign/encoders';
+import { ConfigError } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from './config';
 import { type MedRegionSplit, readDataset, splitOf } from './datasets';
@@ -102,8 +102,17 @@ export class RegionMedData {
     return new RegionMedData(dataset, split, await tokenizerOf(config, () => textsOf(split.train)), config);
   }
 
-  stepsPerEpoch(batchSize: number): number {
-    return batchCount(this.split.train.length, batchSize, true);
+  /** @throws {ConfigError} if the training part does not fill a batch of some stage. */
+  checkBatchSizes(): void {
+    const images = this.split.train.length;
+    const { stages, train } = this.config;
+    for (const [i, { batchSize }] of stages.entries()) {
+      if (batchSize <= images) continue;
+      const fitting = Math.max(2, Math.floor(images / 4 / train.replicas)) * train.replicas;
+      throw new ConfigError(
+        `stages.${i}.batchSize: expected at most the ${images} images to train on, got ${batchSize}. Fix: --set stages.${i}.batchSize=${fitting}`,
+      );
+    }
   }
 
   /** One epoch of training batches in the order that (seed, epoch) fixes, from batch `start` on. */

@@ -57,6 +57,16 @@ describe('the RegionMed-CLIP example', () => {
     expect([optimizer.weightDecay, optimizer.clip, image.crop]).toEqual([0.02, 0.5, 224]);
   });
 
+  it('says which batch size fits where there are fewer images than a batch', async () => {
+    const config = configOf('stages.1.batchSize=512');
+    const data = await RegionMedData.load(config);
+    const images = data.split.train.length;
+    const training = train(config, data, { model: await createModel(config, data) });
+    await expect(training).rejects.toThrow(
+      `stages.1.batchSize: expected at most the ${images} images to train on, got 512. Fix: --set stages.1.batchSize=${Math.max(2, Math.floor(images / 4))}`,
+    );
+  });
+
   it('trains all stages, moves what each is for, and leaves no tensor behind', async () => {
     const config = configOf('stages.1.freeze=[text.*, heads.text.*]');
     const data = await RegionMedData.load(config);

@@ -32,6 +32,7 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
   const engine = await startEngine(backend, config);
   const data = await RegionMedData.load(config);
   const { train: training, validation, test } = data.split;
+  data.checkBatchSizes();
   say(
     `${data.dataset.name}: ${training.length} images to train on, ${validation.length} to validate, ${test.length} to test; no patient in two parts`,
   );

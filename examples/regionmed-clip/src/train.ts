@@ -94,6 +94,7 @@ export async function train(
   },
 ): Promise<Trained> {
   // ── Stages, their length and learning rates ─────────────────────────────────────────────────────────────────────
+  data.checkBatchSizes();
   const curriculum = curriculumOf(config);
   const { maxStepsPerStage: most = Number.POSITIVE_INFINITY, checkpointEverySteps } = config.train;
   const planned = curriculum.steps(data.split.train.length, { dropLast: true }).stages;
