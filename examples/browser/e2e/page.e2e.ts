@@ -275,6 +275,7 @@ describe('errors', () => {
 describe('access', () => {
   it('everything is done with the keyboard, and the focus is seen', async () => {
     const page = await openPage();
+    page.on('filechooser', () => {}); // from here on choosers come here: one that opens before that is lost
     const focused = () => page.evaluate(() => document.activeElement?.id);
     const outline = () =>
       page.evaluate(() => Number.parseFloat(getComputedStyle(document.activeElement!).outlineWidth) || 0);
