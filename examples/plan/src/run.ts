@@ -89,7 +89,7 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
     process.stdout.write(`${table}\n`);
   }
   say(`report: ${report}`);
-  say(`model, to try in a page: npm run browser -- --run ${folder.path}`);
+  say(`model: ${folder.file(modelFile)}`);
   model.dispose();
 }
 

@@ -26,7 +26,15 @@ describe('createTrainer', () => {
     const next = createTrainer(name, target, { from });
     expect(next.at(-1)).toBe(`npm run ${name} -- --smoke`);
     const manifest = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8'));
-    expect(manifest).toMatchObject({ name: `my-${name}`, private: true, scripts: { [name]: 'tsx src/main.ts' } });
+    expect(manifest).toMatchObject({
+      name: `my-${name}`,
+      private: true,
+      scripts: { [name]: 'tsx src/main.ts', typecheck: 'tsc' },
+    });
+    expect(manifest.devDependencies).toEqual({
+      '@types/node': expect.stringMatching(/\d/),
+      typescript: expect.stringMatching(/\d/),
+    });
     expect(manifest.dependencies).not.toHaveProperty('@medalign/testing');
     expect(existsSync(join(target, 'configs/phantom.yaml'))).toBe(true);
     const files = readdirSync(join(target, 'src'));

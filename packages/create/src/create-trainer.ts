@@ -47,15 +47,18 @@ export function createTrainer(name: string, target: string, { from = packed }: {
   mkdirSync(target, { recursive: true });
   for (const part of ['src', 'configs'])
     cpSync(join(from, trainer.folder, part), join(target, part), { recursive: true });
-  const dependencies = JSON.parse(readFileSync(join(from, trainer.folder, 'dependencies.json'), 'utf8'));
+  const { dependencies, devDependencies } = JSON.parse(
+    readFileSync(join(from, trainer.folder, 'dependencies.json'), 'utf8'),
+  );
   const manifest = {
     name: basename(resolve(target))
       .toLowerCase()
       .replace(/[^a-z0-9-]+/g, '-'),
     private: true,
     type: 'module',
-    scripts: { [trainer.script]: 'tsx src/main.ts' },
+    scripts: { [trainer.script]: 'tsx src/main.ts', typecheck: 'tsc' },
     dependencies,
+    devDependencies,
   };
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   writeFileSync(join(target, 'tsconfig.json'), `${JSON.stringify(typescript, null, 2)}\n`);
