@@ -10,7 +10,7 @@ import { startEngine } from './engine';
 import { type Measurements, measure } from './evaluate';
 import { mapKinds } from './maps';
 import { resolveAlignment, resolveModel } from './recipes';
-import { type Setting, settings } from './settings';
+import type { Setting } from './settings';
 import { recallOf, summarize } from './summary';
 import { createModel, train } from './train';
 
@@ -20,9 +20,8 @@ export interface AblateOptions {
   out?: string | undefined;
   overwrite: boolean;
   json: boolean;
-  seeds: string;
-  settings?: string | undefined;
-  smoke: boolean;
+  seeds: readonly number[];
+  settings: readonly Setting[];
   signal: AbortSignal;
 }
 
@@ -36,14 +35,9 @@ export async function ablate({
   overwrite,
   json,
   seeds,
-  settings: wanted,
-  smoke,
+  settings,
   signal,
 }: AblateOptions): Promise<void> {
-  const seedList = seeds.split(',').map(Number);
-  if (seedList.length === 0 || !seedList.every(Number.isInteger))
-    throw new ConfigError(`--seeds: expected whole numbers such as 0,1,2, got ${seeds}`);
-  const chosen = chooseSettings(wanted, smoke);
   const engine = await startEngine(backend, config);
   const data = await PlanData.load(config);
   if (!data.split.test.some((sample) => sample.findings?.length))
@@ -56,9 +50,9 @@ export async function ablate({
 
   const rows: Row[] = [];
   const pooled = new Map<string, Measurements>();
-  for (const setting of chosen) {
+  for (const setting of settings) {
     const perSeed: Measurements[] = [];
-    for (const seed of seedList) {
+    for (const seed of seeds) {
       const own: Config = {
         ...config,
         seed,
@@ -88,7 +82,7 @@ export async function ablate({
     }
     const together = pool(perSeed);
     pooled.set(setting.name, together);
-    rows.push(...rowsOf(setting, seedList, perSeed, together, config));
+    rows.push(...rowsOf(setting, seeds, perSeed, together, config));
     say(tableText(rows.filter((row) => row.setting === setting.name)));
   }
   const options = { resamples: config.evaluate.bootstrap, seed: config.seed };
@@ -101,13 +95,10 @@ export async function ablate({
   }
 
   const text = ablationText(rows);
-  writeFileSync(
-    folder.file('ablation.json'),
-    `${JSON.stringify({ backend: engine, seeds: seedList, config, rows }, null, 2)}\n`,
-  );
+  writeFileSync(folder.file('ablation.json'), `${JSON.stringify({ backend: engine, seeds, config, rows }, null, 2)}\n`);
   await writeReport(folder.file('report.html'), {
     title: `PLAN ablation on ${data.dataset.name}`,
-    summary: `Every setting trained with seeds ${seedList.join(', ')} and read on ${data.split.test.length} images of unseen patients with three kinds of map.`,
+    summary: `Every setting trained with seeds ${seeds.join(', ')} and read on ${data.split.test.length} images of unseen patients with three kinds of map.`,
     tables: ablationTables(rows),
     notes: [
       'Intervals are 95 % percentile bootstraps over images; the phrases of all seeds of an image are drawn together.',
@@ -116,21 +107,8 @@ export async function ablate({
     environment: JSON.parse(readFileSync(folder.file('env.json'), 'utf8')),
   });
   folder.finish();
-  process.stdout.write(json ? `${JSON.stringify({ backend: engine.name, seeds: seedList, rows })}\n` : `${text}\n`);
+  process.stdout.write(json ? `${JSON.stringify({ backend: engine.name, seeds, rows })}\n` : `${text}\n`);
   say(`report: ${folder.file('report.html')}`);
-}
-
-function chooseSettings(wanted: string | undefined, smoke: boolean): Setting[] {
-  if (!wanted) return smoke ? settings.slice(0, 2) : settings;
-  const names = wanted.split(';').map((name) => name.trim());
-  for (const name of names) {
-    if (!settings.some((s) => s.name === name || s.group === name)) {
-      throw new ConfigError(
-        `--settings: no setting or table '${name}'; there are ${settings.map((s) => `'${s.name}'`).join('; ')} (separate them by ;)`,
-      );
-    }
-  }
-  return settings.filter((s) => names.includes(s.name) || names.includes(s.group));
 }
 
 /** The measurements of several seeds as one. */
@@ -146,7 +124,7 @@ function pool(perSeed: Measurements[]): Measurements {
 
 function rowsOf(
   setting: Setting,
-  seeds: number[],
+  seeds: readonly number[],
   perSeed: Measurements[],
   pooled: Measurements,
   config: Config,

@@ -8,7 +8,7 @@ import type { Estimate } from './summary';
 export interface Row {
   setting: string;
   group: Setting['group'];
-  seeds: number[];
+  seeds: readonly number[];
   map: MapKind;
   cnr: Estimate;
   signedCnr: Estimate;
@@ -16,7 +16,7 @@ export interface Row {
   sameCategorySpecificity: Estimate;
   pointing: Estimate;
   wrongPhraseSignedCnr: Estimate;
-  recallAt10: { value: number; seeds: number[]; chance: number };
+  recallAt10: { value: number; seeds: readonly number[]; chance: number };
   /** This setting minus the baseline, on the same images; where the baseline was measured. */
   overBaseline?: Differences;
 }

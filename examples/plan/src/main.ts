@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url';
-import { ConfigError, loadConfig, runMain } from '@medalign/trainer';
+import { ConfigError, chooseSettings, configText, loadConfig, runMain, seedList } from '@medalign/trainer';
 import { Command } from 'commander';
 import { configSchema } from './config';
 import { addEvaluateCommand } from './evaluate-command';
 import type { EvaluationOptions } from './evaluation';
+import { settings } from './settings';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 
@@ -24,12 +25,13 @@ const program = new Command('npm run plan --')
   .option('--settings <list>', 'only these settings or tables of --ablate, separated by ;')
   .option('--smoke', 'a few steps on a little data: does everything run?')
   .option('--json', 'print one JSON object with the results on stdout')
+  .option('--print-config', 'check the options and settings, print the resolved configuration, and stop')
   .addHelpText(
     'after',
     '\nExit codes: 0 fine, 1 internal, 2 usage or configuration, 3 data, 4 engine, 5 non-finite loss, 130/143 signals.',
   )
   .exitOverride()
-  .configureOutput({ writeOut: (text) => process.stdout.write(text), writeErr: (text) => process.stderr.write(text) })
+  .configureOutput({ outputError: () => {} }) // runMain says it
   .enablePositionalOptions() // evaluate has options of the same names
   .action(() => {});
 
@@ -39,14 +41,7 @@ addEvaluateCommand(program, (options) => {
 });
 
 await runMain(async (signal) => {
-  try {
-    program.parse();
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    const { code, message, exitCode } = error as { code?: string; message: string; exitCode: number };
-    if (exitCode === 0) return 0;
-    throw new ConfigError(code === 'commander.unknownOption' ? `${message}. --help lists the options` : message);
-  }
+  program.parse();
   if (evaluation) {
     const { evaluate } = await import('./evaluation');
     await evaluate({ ...evaluation, signal });
@@ -75,16 +70,18 @@ await runMain(async (signal) => {
     sets,
     schema: configSchema,
   });
+  const several = {
+    seeds: seedList(options.seeds),
+    settings: chooseSettings(options.smoke && !options.settings ? settings.slice(0, 2) : settings, options.settings),
+  };
+  if (options.printConfig) {
+    process.stdout.write(configText(config));
+    return;
+  }
   const common = { config, backend: options.backend, out: options.out, json: Boolean(options.json), signal };
   if (options.ablate) {
     const { ablate } = await import('./ablate');
-    await ablate({
-      ...common,
-      overwrite: Boolean(options.overwrite),
-      seeds: options.seeds,
-      settings: options.settings,
-      smoke: Boolean(options.smoke),
-    });
+    await ablate({ ...common, ...several, overwrite: Boolean(options.overwrite) });
   } else {
     const { run } = await import('./run');
     await run({ ...common, resume: options.resume, overwrite: Boolean(options.overwrite) });

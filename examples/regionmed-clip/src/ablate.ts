@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { type ReportTable, textTable, writeReport } from '@medalign/report';
-import { ConfigError, RunFolder } from '@medalign/trainer';
+import { RunFolder } from '@medalign/trainer';
 import { ablationCurves } from './ablation-curves';
 import type { Config } from './config';
 import { RegionMedData } from './data';
 import { startEngine } from './engine';
 import { hardNegativeReadings, type Measurements, measure } from './evaluate';
-import { baseline, type Setting, settings } from './settings';
+import { baseline, type Setting } from './settings';
 import { type Difference, differences, type Estimate, type Summary, summarize, toJson } from './summary';
 import { createModel, train } from './train';
 
@@ -17,9 +17,8 @@ export interface AblateOptions {
   out?: string | undefined;
   overwrite: boolean;
   json: boolean;
-  seeds: string;
-  settings?: string | undefined;
-  smoke: boolean;
+  seeds: readonly number[];
+  settings: readonly Setting[];
   signal: AbortSignal;
 }
 
@@ -37,11 +36,7 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 
 /** Trains every setting with every seed, and prints the stages beside each other (the form of the paper's Fig 7). */
 export async function ablate(options: AblateOptions): Promise<void> {
-  const { config, backend, out, overwrite, json, signal } = options;
-  const seeds = options.seeds.split(',').map(Number);
-  if (seeds.length === 0 || !seeds.every((seed) => Number.isInteger(seed) && seed >= 0))
-    throw new ConfigError(`--seeds: expected whole numbers such as 0,1,2, got ${options.seeds}`);
-  const chosen = chooseSettings(options.settings, options.smoke);
+  const { config, backend, out, overwrite, json, seeds, settings, signal } = options;
   const engine = await startEngine(backend, config);
   const data = await RegionMedData.load(config);
   const path = out ?? `runs/regionmed-ablation-${new Date().toISOString().replace(/[:.]/g, '-')}`;
@@ -52,7 +47,7 @@ export async function ablate(options: AblateOptions): Promise<void> {
 
   // ── Every setting with every seed ───────────────────────────────────────────────────────────────────────────────
   const pooled = new Map<string, { group: Setting['group']; measured: Measurements[] }>();
-  for (const setting of chosen) {
+  for (const setting of settings) {
     for (const seed of seeds) {
       const own = setting.change({ ...config, seed });
       const file = folder.file(`measurements/${fingerprint(own)}-${seed}.json`);
@@ -233,18 +228,6 @@ function shown(cell: string | number | null | Estimate): string {
   if (typeof cell === 'number') return cell.toFixed(3);
   const { value, low, high } = cell;
   return value === null ? '–' : `${value.toFixed(3)} [${low!.toFixed(3)}, ${high!.toFixed(3)}]`;
-}
-
-function chooseSettings(wanted: string | undefined, smoke: boolean): Setting[] {
-  if (!wanted) return smoke ? settings.slice(0, 2) : settings;
-  const names = wanted.split(';').map((name) => name.trim());
-  for (const name of names) {
-    if (!settings.some((s) => s.name === name || s.group === name))
-      throw new ConfigError(
-        `--settings: no setting or table '${name}'; there are ${settings.map((s) => `'${s.name}'`).join('; ')} (separate them by ;)`,
-      );
-  }
-  return settings.filter((s) => names.includes(s.name) || names.includes(s.group));
 }
 
 /** A short name for everything that decides what is trained and read. */

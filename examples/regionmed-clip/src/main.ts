@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url';
-import { ConfigError, loadConfig, runMain } from '@medalign/trainer';
+import { ConfigError, chooseSettings, configText, loadConfig, runMain, seedList } from '@medalign/trainer';
 import { Command } from 'commander';
 import { configSchema, evaluationTasks, parts } from './config';
 import type { EvaluationOptions } from './evaluation';
+import { settings } from './settings';
 import type { VqaOptions } from './vqa';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
@@ -21,12 +22,13 @@ const program = new Command('npm run regionmed --')
   .option('--settings <list>', 'only these settings or tables of --ablate, separated by ;')
   .option('--smoke', 'a step of every stage on a little data: does everything run?')
   .option('--json', 'print one JSON object with the results on stdout')
+  .option('--print-config', 'check the options and settings, print the resolved configuration, and stop')
   .addHelpText(
     'after',
     '\nExit codes: 0 fine, 1 internal, 2 usage or configuration, 3 data, 4 engine, 5 non-finite loss, 130/143 signals.',
   )
   .exitOverride()
-  .configureOutput({ writeOut: (text) => process.stdout.write(text), writeErr: (text) => process.stderr.write(text) })
+  .configureOutput({ outputError: () => {} }) // runMain says it
   .enablePositionalOptions() // evaluate has options of the same names
   .action(() => {});
 
@@ -76,7 +78,7 @@ function taskOf({ task = evaluationTasks[0], shots, seeds }: Partial<Record<'tas
   };
 }
 
-let asking: Omit<VqaOptions, 'signal'> | undefined;
+let asking: (Omit<VqaOptions, 'signal'> & { printConfig: boolean }) | undefined;
 program
   .command('vqa')
   .description(
@@ -92,12 +94,13 @@ program
   .option('--overwrite', 'delete what an earlier run left in --out')
   .option('--smoke', 'two steps on a few images: does everything run?')
   .option('--json', 'print one JSON object with the results on stdout')
-  .action(({ config, set, data, checkpoint, backend, out, resume, overwrite, smoke, json }) => {
+  .option('--print-config', 'check the options and settings, print the resolved configuration, and stop')
+  .action(({ config, set, data, checkpoint, backend, out, resume, overwrite, smoke, json, printConfig }) => {
     if (resume && checkpoint)
       throw new ConfigError('--checkpoint: a run that is resumed has its own start. Fix: leave it out');
     const sets = [...(smoke ? vqaSmoke : []), ...(data ? [`data.path=${JSON.stringify(data)}`] : []), ...(set ?? [])];
     const file = config ?? (resume ? `${resume}/config.resolved.yaml` : `${here}configs/vqa-rad.yaml`);
-    const flags = { overwrite: Boolean(overwrite), json: Boolean(json) };
+    const flags = { overwrite: Boolean(overwrite), json: Boolean(json), printConfig: Boolean(printConfig) };
     asking = { file, checkpoint, sets, backend, out, resume, ...flags };
   });
 
@@ -120,22 +123,16 @@ const smoke = [
 ];
 
 await runMain(async (signal) => {
-  try {
-    program.parse();
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    const { code, message, exitCode } = error as { code?: string; message: string; exitCode: number };
-    if (exitCode === 0) return 0;
-    throw new ConfigError(code === 'commander.unknownOption' ? `${message}. --help lists the options` : message);
-  }
+  program.parse();
   if (evaluation) {
     const { evaluate } = await import('./evaluation');
     await evaluate(evaluation);
     return;
   }
   if (asking) {
-    const { vqa } = await import('./vqa');
-    await vqa({ ...asking, signal });
+    const { printVqaConfig, vqa } = await import('./vqa');
+    if (asking.printConfig) await printVqaConfig(asking);
+    else await vqa({ ...asking, signal });
     return;
   }
   const options = program.opts();
@@ -150,11 +147,19 @@ await runMain(async (signal) => {
     sets,
     schema: configSchema,
   });
+  const several = {
+    seeds: seedList(options.seeds),
+    settings: chooseSettings(options.smoke && !options.settings ? settings.slice(0, 2) : settings, options.settings),
+  };
+  if (options.printConfig) {
+    process.stdout.write(configText(config));
+    return;
+  }
   const overwrite = Boolean(options.overwrite);
   const common = { config, backend: options.backend, out: options.out, json: Boolean(options.json), signal, overwrite };
   if (options.ablate) {
     const { ablate } = await import('./ablate');
-    await ablate({ ...common, seeds: options.seeds, settings: options.settings, smoke: Boolean(options.smoke) });
+    await ablate({ ...common, ...several });
   } else {
     const { run } = await import('./run');
     await run({ ...common, resume: options.resume });

@@ -5,6 +5,7 @@ import { writeManifest } from '@medalign/datasets';
 import {
   CheckpointError,
   ConfigError,
+  configText,
   latestCheckpoint,
   loadCheckpoint,
   loadConfig,
@@ -100,6 +101,12 @@ export async function vqa({ file, checkpoint, sets, backend, out, resume, overwr
   say(`report: ${report}`);
   model.dispose();
   return result;
+}
+
+/** `vqa --print-config`: the configuration that the options come to. */
+export async function printVqaConfig({ file, checkpoint, sets }: Pick<VqaOptions, 'file' | 'checkpoint' | 'sets'>) {
+  if (checkpoint !== undefined) await useBackend('cpu');
+  process.stdout.write(configText(await vqaConfig(file, checkpoint, sets)));
 }
 
 const counts = (parts: Record<'train' | 'validation' | 'test', readonly unknown[]>) => ({

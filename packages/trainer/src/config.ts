@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parse, parseDocument } from 'yaml';
+import { parse, parseDocument, stringify } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from './errors';
 import { unknownKeys } from './unknown-keys';
@@ -42,6 +42,17 @@ export function loadConfig<Schema extends z.ZodType>({
   }
   return result.data;
 }
+
+/**
+ * A resolved configuration as YAML that {@link loadConfig} reads back: what `config.resolved.yaml` holds and
+ * `--print-config` prints.
+ *
+ * @param config plain JSON values.
+ * @returns YAML 1.2, with a line feed at the end.
+ * @example
+ * configText({ train: { steps: 20 } }) // "train:\n  steps: 20\n"
+ */
+export const configText = (config: unknown): string => stringify(config);
 
 function readYaml(file: string): Record<string, unknown> {
   let text: string;

@@ -61,7 +61,7 @@ const codeByName: Record<string, number> = {
 /**
  * The exit code that an error stands for.
  *
- * In this order: a numeric `exitCode` on the error; its `name` (OptionError, ZodError, YAMLParseError → 2;
+ * In this order: an error of commander → 2 (0 where it only ends `--help`); a numeric `exitCode` on the error; its `name` (OptionError, ZodError, YAMLParseError → 2;
  * SafetensorsError, DataError, DatasetError → 3; EngineError, BackendError → 4); a `code` of Node's argument parser → 2; of the file
  * system (`ENOENT`, `EACCES`, `ENOSPC`, …) → 3; the same for its `cause`; otherwise 1. So a library need not import this
  * package to be understood by it.
@@ -75,6 +75,7 @@ const codeByName: Record<string, number> = {
 export function exitCodeOf(error: unknown): number {
   for (let current = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth++) {
     const { exitCode, code } = current as { exitCode?: unknown; code?: unknown };
+    if (isCommander(current)) return exitCode === 0 ? exitCodes.ok : exitCodes.config;
     if (typeof exitCode === 'number') return exitCode;
     const byName = codeByName[current.name];
     if (byName !== undefined) return byName;
@@ -85,6 +86,10 @@ export function exitCodeOf(error: unknown): number {
   }
   return exitCodes.internal;
 }
+
+/** Whether it comes from the command-line parser commander. */
+export const isCommander = (error: unknown): boolean =>
+  error instanceof Error && String((error as { code?: unknown }).code).startsWith('commander.');
 
 /**
  * Stops training at the first loss that is NaN or infinite, before it spoils the weights and the checkpoint.

@@ -1,6 +1,7 @@
+export { chooseSettings, seedList } from './ablation';
 export { Adam, type AdamOptions, type OptimizerState } from './adam';
 export { type Checkpoint, latestCheckpoint, loadCheckpoint, type SaveOptions, saveCheckpoint } from './checkpoint';
-export { loadConfig } from './config';
+export { configText, loadConfig } from './config';
 export {
   CheckpointError,
   ConfigError,

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { stringify } from 'yaml';
+import { configText } from './config';
 import { ConfigError } from './errors';
 
 /** How a run folder is opened. */
@@ -63,7 +63,7 @@ export class RunFolder {
       throw new ConfigError(`${this.path} holds ${what}: resume it, overwrite it, or choose another folder`);
     }
     mkdirSync(this.checkpoints, { recursive: true });
-    writeWhole(this.file('config.resolved.yaml'), stringify(config));
+    writeWhole(this.file('config.resolved.yaml'), configText(config));
     writeWhole(this.file('env.json'), `${JSON.stringify(environment(engine), null, 2)}\n`);
   }
 

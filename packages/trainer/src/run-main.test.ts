@@ -35,6 +35,12 @@ describe('runMain', () => {
     expect(await run('config')).toEqual({ code: 2, stdout: '', stderr: 'error: train.steps: expected number\n' });
   });
 
+  it.concurrent('says an error of the command line once, and exits with 2; help is none', async () => {
+    const stderr = "error: unknown option '--sett' (Did you mean --set?). --help lists the options\n";
+    expect(await run('usage')).toEqual({ code: 2, stdout: '', stderr });
+    expect(await run('help')).toEqual({ code: 0, stdout: 'Usage:\n', stderr: '' });
+  });
+
   it.concurrent('shows the stack only on request', async () => {
     const { code, stderr } = await run('internal');
     expect(code).toBe(1);

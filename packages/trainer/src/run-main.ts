@@ -1,4 +1,4 @@
-import { exitCodeOf, exitCodes } from './errors';
+import { exitCodeOf, exitCodes, isCommander } from './errors';
 
 /** How long the same signal is still taken for the one that came, in ms. */
 const echoes = 500;
@@ -6,7 +6,7 @@ const echoes = 500;
 /**
  * Runs a command's main function and turns what happens into an exit code.
  *
- * An error is printed to stderr in one short line (with the stack if `MEDALIGN_DEBUG` is set) and becomes its code, see
+ * An error (one of commander too, under `exitOverride`) is printed to stderr in one short line (with the stack if `MEDALIGN_DEBUG` is set) and becomes its code, see
  * `exitCodeOf`: 0 ok, 1 internal, 2 usage or configuration, 3 data, 4 engine, 5 non-finite loss. Ctrl-C (SIGINT) or SIGTERM aborts the `signal` that
  * main was given: main looks at `signal.aborted` after each step, saves a checkpoint and returns; the code is then 130 or
  * 143. A second signal ends the process at once. After an error, whatever is still open (workers, timers) is given two
@@ -44,7 +44,7 @@ export async function runMain(main: (signal: AbortSignal) => Promise<unknown>): 
   } catch (error) {
     // An error that only says "aborted" is the signal arriving; any other still has to be told.
     const aborted = received !== undefined && error instanceof Error && error.name === 'AbortError';
-    if (!aborted) printError(error);
+    if (!aborted && exitCodeOf(error) !== exitCodes.ok) printError(error);
     code = aborted ? exitCodes[received!] : exitCodeOf(error);
   } finally {
     // After a signal the handlers stay, and the process with them (Node takes handlers away while it exits): echoes may
@@ -63,7 +63,8 @@ export async function runMain(main: (signal: AbortSignal) => Promise<unknown>): 
 
 function printError(error: unknown): void {
   const message = error instanceof Error ? error.message || error.name : String(error);
-  process.stderr.write(`error: ${message}\n`);
+  const usage = isCommander(error) ? `${message.replace(/^error: /, '').replaceAll('\n', ' ').replace(/\.$/, '')}. --help lists the options` : message; // biome-ignore format: one line
+  process.stderr.write(`error: ${usage}\n`);
   const internal = exitCodeOf(error) === exitCodes.internal;
   if (process.env.MEDALIGN_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   else if (internal) process.stderr.write('This looks like a bug: MEDALIGN_DEBUG=1 shows where it happened.\n');

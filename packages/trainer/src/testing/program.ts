@@ -7,6 +7,14 @@ const programs: Record<string, (signal: AbortSignal) => Promise<void>> = {
   config: async () => {
     throw new ConfigError('train.steps: expected number');
   },
+  usage: async () => {
+    const message = "error: unknown option '--sett'\n(Did you mean --set?)";
+    throw Object.assign(new Error(message), { code: 'commander.unknownOption', exitCode: 1 });
+  },
+  help: async () => {
+    process.stdout.write('Usage:\n');
+    throw Object.assign(new Error('(outputHelp)'), { code: 'commander.helpDisplayed', exitCode: 0 });
+  },
   internal: async () => {
     throw new Error('oops');
   },

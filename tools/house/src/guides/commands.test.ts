@@ -1,0 +1,58 @@
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { blocksOf } from './blocks';
+import { commandsOf, judge } from './commands';
+
+const root = fileURLToPath(new URL('../../../..', import.meta.url));
+
+it('blocksOf gives line, mark and code', () => {
+  const text = '# A\n\n```sh run\nls\n```\n\n```ts\n1;\n```\n```sh\npwd\n```\n';
+  expect(blocksOf(text, ['sh'])).toEqual([
+    { line: 3, info: 'run', code: 'ls\n' },
+    { line: 10, info: '', code: 'pwd\n' },
+  ]);
+});
+
+it('commandsOf joins continued lines, splits at &&, and drops comments', () => {
+  expect(commandsOf('npm ci && npm test   # both\n# nothing\nnpm run plan -- \\\n  --set a=1\n')).toEqual([
+    'npm ci',
+    'npm test',
+    'npm run plan -- --set a=1',
+  ]);
+});
+
+describe('judge', () => {
+  it.each([
+    ['npm run plam', "no script 'plam'"],
+    ['npm install @medalign/loses', "no package '@medalign/loses'"],
+    ['npx @medalign/losses build', 'no package has a command'],
+    ['npm create @medalign gloria mine', 'expected npm create @medalign plan | regionmed'],
+    ['medalign train', 'no check knows this command'],
+  ])('%s: %s', (command, problem) => expect(judge(command, root).problem).toContain(problem));
+
+  it.each([
+    'npm ci',
+    'MEDALIGN_ENGINES=torch npm test',
+    'npm install @medalign/losses @tensorflow/tfjs-core',
+    'npx medalign-datasets validate my-set',
+    'npx @medalign/backend-torch build',
+    'npm create @medalign plan my-plan',
+    'npm run engine',
+    'cd my-plan',
+  ])('lets %s pass', (command) => expect(judge(command, root)).toEqual({}));
+
+  it.each([
+    ['npm run plan', 'npm run --silent plan -- --print-config'],
+    ['npm run plan -- --resume runs/plan-…', 'npm run --silent plan -- --print-config'],
+    [
+      'npm run regionmed -- vqa --checkpoint runs/regionmed-… --data /x',
+      'npm run --silent regionmed -- vqa --checkpoint runs/smoke-regionmed --data /x --print-config',
+    ],
+  ])('checks the options and settings of %s', (command, run) => expect(judge(command, root)).toEqual({ run }));
+
+  it('evaluates a smoke run, whose data need not be there', () =>
+    expect(judge('npm run plan -- evaluate --task retrieval --checkpoint runs/mine', root)).toEqual({
+      run: 'npm run --silent plan -- evaluate --task retrieval --checkpoint runs/smoke-plan',
+      data: true,
+    }));
+});

@@ -1,0 +1,79 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Commands of others, whose arguments nothing here can judge. */
+const foreign = /^(cd|pip|apt-get|git|node|mkdir|rm)$/;
+
+/** What `npm create @medalign` makes; the rehearsal runs it. */
+const trainers = ['plan', 'regionmed'];
+
+/** The commands of a shell block: comments gone, continued lines joined, split at `&&`. */
+export function commandsOf(code: string): string[] {
+  return code
+    .replace(/\s*\\\n\s*/g, ' ')
+    .split('\n')
+    .map((line) => line.replace(/(^|\s)#.*$/, '').trim())
+    .flatMap((line) => line.split(/\s+&&\s+/))
+    .filter(Boolean);
+}
+
+/**
+ * What is to be done with a command of a block that takes too long to be run, or needs data: it must be one that there is.
+ * `run` is a command line that must exit with 0, or with 3 where `data` says that its data need not be there.
+ */
+export type Verdict = { problem?: string; run?: string; data?: boolean };
+
+/** Judges one command, as {@link commandsOf} gives it, in the checkout at `root`. */
+export function judge(command: string, root: string): Verdict {
+  const words = command.replace(/^(\w+=\S+\s+)+/, '').split(/\s+/);
+  const [program = '', verb] = words;
+  if (foreign.test(program)) return {};
+  if (program === 'npm' && verb === 'ci') return {};
+  if (program === 'npm' && verb === 'test') return script('test', root);
+  if (program === 'npm' && verb === 'install') return installed(words.slice(2), root);
+  if (program === 'npm' && verb === 'create') {
+    const there = words[2] === '@medalign' && trainers.includes(words[3]!);
+    return there ? {} : { problem: `expected npm create @medalign ${trainers.join(' | ')}` };
+  }
+  if (program === 'npx') return binary(words.slice(1), root);
+  if (program === 'npm' && verb === 'run') {
+    const name = words.find((word, i) => i > 1 && !word.startsWith('-')) ?? '';
+    const found = script(name, root);
+    if (found.problem || !['plan', 'regionmed'].includes(name)) return found;
+    const line = command
+      .replace('npm run', 'npm run --silent')
+      .replace(/--checkpoint runs\/[^ ]*(…|mine)[^ ]*/g, `--checkpoint runs/smoke-${name}`);
+    if (/ evaluate /.test(line)) return { run: line, data: true };
+    // what a run that goes on has for a configuration is in its folder
+    return { run: `${line.replace(/ --resume [^ ]+/, '')}${/ -- /.test(line) ? '' : ' --'} --print-config` };
+  }
+  return { problem: 'no check knows this command' };
+}
+
+type Manifest = { name: string; scripts: Record<string, string>; bin?: Record<string, string> };
+const manifest = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+
+function script(name: string, root: string): Verdict {
+  return manifest(root).scripts[name] ? {} : { problem: `no script '${name}' in package.json` };
+}
+
+function packages(root: string): Manifest[] {
+  const folder = join(root, 'packages');
+  return readdirSync(folder).map((name) => manifest(join(folder, name)));
+}
+
+function installed(names: readonly string[], root: string): Verdict {
+  const ours = packages(root).map(({ name }) => name);
+  for (const name of names.filter((word) => !word.startsWith('-'))) {
+    const bare = name.replace(/(?<=.)@[^/]*$/, '');
+    const there = bare.startsWith('@medalign/') ? ours.includes(bare) : existsSync(join(root, 'node_modules', bare));
+    if (!there && !/^@tensorflow\/tfjs-node(-gpu)?$/.test(bare)) return { problem: `no package '${bare}'` };
+  }
+  return {};
+}
+
+function binary([name = '', command = '']: readonly string[], root: string): Verdict {
+  // npx takes a command, or a package with one command
+  const bins = packages(root).flatMap(({ name: own, bin }) => (bin ? [own, ...Object.keys(bin)] : []));
+  return bins.includes(name) ? {} : { problem: `no package has a command '${name} ${command}'` };
+}
