@@ -315,6 +315,8 @@ describe('access', () => {
       await fill(page, files.grey, 'consolidation and cardiomegaly in the retrocardiac zone');
       await read(page);
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
+      // the map comes into view by itself
+      await page.waitForFunction(() => document.getElementById('result')!.getBoundingClientRect().top < 100);
       backs.add(await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor));
     }
     expect(backs.size).toBe(2);

@@ -24,5 +24,8 @@ it('describes a map', () => {
   expect(describeMap(map(8, -0.5), about)).toBe(
     'Heat map of “opacity” over chest.png: from −0.500 to 1.000. It is highest at the bottom right of the picture.',
   );
+  expect(describeMap(map(8, -0.5), { ...about, high: -0.1 })).toMatch(
+    /picture\. All of it is below 0: no place is like/,
+  );
   expect(describeMap(map(-1, 2), { ...about, low: 2, high: 2 })).toMatch(/2\.000 everywhere/);
 });

@@ -22,7 +22,9 @@ export function describeMap(
   { name, of, low, high }: { name: string; of: string; low: number; high: number },
 ): string {
   if (low === high) return `Heat map of ${of} over ${name}: ${number(low)} everywhere.`;
-  return `Heat map of ${of} over ${name}: from ${number(low)} to ${number(high)}. ${sayHottest(map)}`;
+  const unlike =
+    high < 0 ? ' All of it is below 0: no place is like the words, and only their order says something.' : '';
+  return `Heat map of ${of} over ${name}: from ${number(low)} to ${number(high)}. ${sayHottest(map)}${unlike}`;
 }
 
 export const sayHottest = (map: ImageMap) => `It is highest at the ${hottestPlace(map)} of the picture.`;

@@ -191,7 +191,8 @@ function showReading(reading: PhraseReading): void {
   document.dispatchEvent(new CustomEvent('medalign:reading', { detail: { engine: session.engine!.name, ...reading } }));
 }
 
-async function read(): Promise<void> {
+/** Whether there was all that it takes. */
+async function read(): Promise<boolean> {
   const needed: [boolean, string, HTMLElement][] = [
     [!session.opened, 'Choose a model first: model.safetensors of a run folder.', modelInput],
     [!picture, 'Choose an image first: a PNG or JPEG.', imageInput],
@@ -202,19 +203,29 @@ async function read(): Promise<void> {
   if (lacking.length > 0) {
     lacking[0]![2].focus();
     say('');
-    return;
+    return false;
   }
   try {
     showReading(await session.read(picture!, phraseInput.value));
+    return true;
   } finally {
     showEngines();
   }
 }
 
+/** On a phone the result is below the form. */
+function bringIntoView(element: HTMLElement): void {
+  if (element.hidden || element.getBoundingClientRect().top < innerHeight / 2) return;
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  element.scrollIntoView({ behavior: still ? 'auto' : 'smooth' });
+}
+
 byId('form').addEventListener('submit', (event) => {
   event.preventDefault();
   forgive();
-  enqueue('Computing …', read);
+  enqueue('Computing …', async () => {
+    if (await read()) bringIntoView(result);
+  });
 });
 mapSelect.addEventListener('change', () => say(showMap()));
 strengthInput.addEventListener('input', () => view.draw(Number(strengthInput.value) / 100));
