@@ -4,7 +4,7 @@
 //
 // An expression statement whose line ends in a comment holding a JSON value (`f(x); // 1.0064`) is evaluated and compared;
 // numbers to the digits shown. Docstring examples have `tf` and the exports of their package in scope; blocks of a
-// README import what they use. Also fails on an exported function, class or constant without a docstring.
+// README import what they use. All are type-checked, strictly. Also fails on an exported function, class or constant without a docstring.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -28,15 +28,14 @@ const files = (folder, pattern) =>
         .map((entry) => join(entry.parentPath, entry.name))
     : [];
 
-/** Names that a package's index.ts exports, with `type` exports left out. */
-function exportedNames(index) {
+/** Names that a package's index.ts exports: `type` exports, or the others. */
+function exportedNames(index, { types = false } = {}) {
   const source = ts.createSourceFile(index, readFileSync(index, 'utf8'), ts.ScriptTarget.Latest, true);
   return source.statements.flatMap((statement) =>
-    ts.isExportDeclaration(statement) &&
-    !statement.isTypeOnly &&
-    statement.exportClause &&
-    ts.isNamedExports(statement.exportClause)
-      ? statement.exportClause.elements.filter((element) => !element.isTypeOnly).map((element) => element.name.text)
+    ts.isExportDeclaration(statement) && statement.exportClause && ts.isNamedExports(statement.exportClause)
+      ? statement.exportClause.elements
+          .filter((element) => (statement.isTypeOnly || element.isTypeOnly) === types)
+          .map((element) => element.name.text)
       : [],
   );
 }
@@ -44,6 +43,7 @@ function exportedNames(index) {
 function docstringExamples(name) {
   const folder = join(root, 'packages', name, 'src');
   const names = exportedNames(join(folder, 'index.ts'));
+  const types = exportedNames(join(folder, 'index.ts'), { types: true });
   const documented = new Set();
   for (const file of files(folder, /(?<!\.test|\.d)\.ts$/)) {
     const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
@@ -60,6 +60,7 @@ function docstringExamples(name) {
             code: text.replace(/^```\w*\n?|```$/gm, ''),
             package: name,
             names,
+            types,
           });
         }
       }
@@ -93,7 +94,7 @@ function printedArguments(expression) {
 }
 
 /** A module that runs the snippet, with `expression; // value` lines turned into checks. */
-function moduleOf({ code, where, package: name, names = [] }) {
+function moduleOf({ code, where, package: name, names = [], types = [] }) {
   const source = ts.createSourceFile('snippet.ts', code, ts.ScriptTarget.Latest, true);
   let imports = '';
   let body = '';
@@ -124,13 +125,15 @@ function moduleOf({ code, where, package: name, names = [] }) {
     } else body += `${text}\n`;
   }
   const usesTf = /\bimport \* as tf\b/.test(imports);
-  const own = names.filter((n) => new RegExp(`\\b${n}\\b`).test(body));
+  const used = (list) => list.filter((n) => new RegExp(`\\b${n}\\b`).test(body));
+  const [own, ownTypes] = [used(names), used(types)];
   return {
     checks,
     text: [
       "import '@medalign/backend';",
       usesTf ? '' : "import * as tf from '@tensorflow/tfjs-core';",
       name && own.length ? `import { ${own.join(', ')} } from '@medalign/${name}';` : '',
+      name && ownTypes.length ? `import type { ${ownTypes.join(', ')} } from '@medalign/${name}';` : '',
       imports,
       'export default async (__check: (where: string, actual: unknown, wanted: unknown, shown: string) => Promise<void>) => {',
       body,
@@ -178,6 +181,22 @@ const child = spawnSync(
     env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' },
   },
 );
+// as strictly as a project of our users may be
+const compilerOptions = { noUnusedLocals: false, noUncheckedIndexedAccess: false };
+writeFileSync(
+  join(cache, 'tsconfig.json'),
+  JSON.stringify({
+    extends: join(root, 'tsconfig.base.json'),
+    compilerOptions,
+    include: ['*.mts'],
+    exclude: ['runner.mts'],
+  }),
+);
+const typed = spawnSync('npx', ['tsc', '-p', cache, '--pretty', 'false'], { cwd: root, encoding: 'utf8' });
+for (const line of typed.stdout.split('\n').filter((text) => /error TS/.test(text))) {
+  const number = /(\d+)\.mts\(/.exec(line)?.[1];
+  problems.push(`${number ? modules[number].where : 'types'}: ${line.slice(line.indexOf('error TS'))}`);
+}
 for (const problem of problems) console.error(problem);
 console.error(`docs: ${chosen.length} examples, ${checks} values compared, ${problems.length} problems in the text`);
 process.exitCode = problems.length || child.status ? 1 : 0;

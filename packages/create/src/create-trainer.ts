@@ -32,7 +32,7 @@ const typescript = {
  * @returns the commands that come next.
  * @throws {CreateError} for another name, and for a folder that holds something.
  * @example
- * const failed = (error) => error.name;
+ * const failed = (error: Error) => error.name;
  * await Promise.resolve('plane').then((name) => createTrainer(name, 'my-plane')).catch(failed); // "CreateError"
  */
 export function createTrainer(name: string, target: string, { from = packed }: { from?: string } = {}): string[] {

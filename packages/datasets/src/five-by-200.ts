@@ -54,7 +54,7 @@ function onlyClass({ labels = {} }: Sample): FiveClass | undefined {
  * @throws {DataError} if a class has too few candidates, with the number of each.
  * @example
  * const samples = fiveClasses.flatMap((name) => [1, 2, 3].map((i) => ({
- *   id: `${name} ${i}`, patientId: `${i}`, image: { kind: 'file', path: '' }, text: '', labels: { [name]: 1 }, meta: { frontal: true },
+ *   id: `${name} ${i}`, patientId: `${i}`, image: { kind: 'file' as const, path: '' }, text: '', labels: { [name]: 1 as const }, meta: { frontal: true },
  * })));
  * const set = { name: 'mine', samples, counts: { rows: 15, kept: 15, dropped: {} }, notes: [] };
  * const { manifest } = fiveBy200(set, { perClass: 2, seed: 7 });

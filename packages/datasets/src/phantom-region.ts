@@ -196,7 +196,7 @@ function regionImage(person: Person, k: number, keys: (number | string)[], optio
  * @throws {DataError} naming an option outside its range.
  * @example
  * const { samples } = phantomMedRegion({ seed: 1, patients: 12 });
- * samples[0].image.data.length; // 9216
+ * (await loadImage(samples[0]!.image)).data.length; // 9216
  * samples.every((s) => s.negativeCaptions.length === (s.regionCaption === 'No Finding' ? 0 : 5)); // true
  */
 export function phantomMedRegion(options: PhantomMedRegionOptions = {}): MedRegionDataset {

@@ -134,7 +134,7 @@ function phantomImage(
  * @example
  * const { samples, counts } = phantomChest({ seed: 1, patients: 3, imagesPerPatient: [2, 2] });
  * counts.kept; // 6
- * samples[0].image.data.length; // 4096
+ * (await loadImage(samples[0]!.image)).data.length; // 4096
  */
 export function phantomChest(options: PhantomOptions = {}): Dataset {
   const settings: Settings = {

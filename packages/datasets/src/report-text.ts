@@ -51,9 +51,9 @@ function lastParagraph(report: string): string {
  * @throws {DataError} on an unknown option.
  * @example
  * const report = 'FINDINGS: Clear ___ lungs.\n\nIMPRESSION: Normal.';
- * reportText(report, { text: 'findings', blanks: 'drop' }).text; // "Clear lungs."
- * reportText(report).text; // "Clear ___ lungs. Normal."
- * reportText('CHEST\n\nNo effusion.', { text: 'impression' }).from; // "lastParagraph"
+ * reportText(report, { text: 'findings', blanks: 'drop' })?.text; // "Clear lungs."
+ * reportText(report)?.text; // "Clear ___ lungs. Normal."
+ * reportText('CHEST\n\nNo effusion.', { text: 'impression' })?.from; // "lastParagraph"
  */
 export function reportText(
   report: string,

@@ -28,7 +28,7 @@ export interface RoiTableOptions {
  * const { writeFile } = await import('node:fs/promises');
  * await writeFile('boxes.csv', 'image,x,y,width,height,score\na.png,1,2,30,40,0.9\na.png,5,5,0,9,0.8\n');
  * const { rois, counts } = await readRois('boxes.csv');
- * rois.get('a.png')[0].height; // 40
+ * rois.get('a.png')?.[0]?.height; // 40
  * counts.dropped; // {"box without area": 1}
  */
 export async function readRois(path: string, { minScore = 0 }: RoiTableOptions = {}): Promise<RoiTable> {
@@ -80,7 +80,7 @@ function namesOf({ id, image }: Sample): string[] {
  * const set = phantomChest({ patients: 2, imagesPerPatient: [1, 1] });
  * const box = { x: 1, y: 2, width: 3, height: 4, source: 'detector', score: 0.9 };
  * const table = { path: 'boxes.csv', rois: new Map([['p00000-1', [box]]]), counts: { rows: 1, kept: 1, dropped: {} } };
- * withRois(set, table).samples[0].rois.length; // 1
+ * withRois(set, table).samples[0]?.rois?.length; // 1
  */
 export function withRois<D extends Dataset>(dataset: D, table: RoiTable): D {
   const filesOf = new Map<string, Set<string>>();

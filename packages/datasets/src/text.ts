@@ -74,7 +74,7 @@ export function sentences(text: string): string[] {
  *
  * @example
  * const report = reportSections('EXAM: chest\nFINDINGS: Clear lungs.\nIMPRESSION: Normal.');
- * report.get('findings').length; // 12
+ * report.get('findings')?.length; // 12
  */
 export function reportSections(text: string): Map<string, string> {
   const sections = new Map<string, string>();

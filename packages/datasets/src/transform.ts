@@ -61,7 +61,7 @@ export interface Transform {
  * @example
  * const transform = resizePadCrop({ resize: 64, crop: 48 });
  * const placement = transform.place({ width: 128, height: 64 });
- * const box = placement.toModel({ x: 32, y: 16, width: 20, height: 10 });
+ * const box = placement.toModel({ x: 32, y: 16, width: 20, height: 10 })!;
  * [box.x, box.y, box.width, box.height]; // [8, 16, 10, 5]
  * const back = placement.boxToOriginal(box);
  * [back.x, back.y, back.width, back.height]; // [32, 16, 20, 10]

@@ -20,9 +20,9 @@ export type MicroBatch = { begin: number; size: number; constants: tf.Tensor[] }
  * @example
  * const w = tf.variable(tf.tensor2d([[2]]));
  * const x = tf.tensor2d([[1], [2], [3]]);
- * const encode = ({ begin, size }) => ({ y: tf.matMul(tf.slice(x, begin, size), w) });
- * const loss = () => tf.sum(tf.square(inMicroBatches(encode, { samples: 3, microBatch: 2, variables: [w] }).y));
- * await tf.variableGrads(loss, [w]).grads[w.name].data(); // [56]
+ * const encode = ({ begin, size }: MicroBatch) => ({ y: tf.matMul(tf.slice(x, begin, size), w) });
+ * const squares = () => tf.square(inMicroBatches(encode, { samples: 3, microBatch: 2, variables: [w] }).y);
+ * await tf.variableGrads(() => tf.sum(squares()), [w]).grads[w.name].data(); // [56]
  * @see Gao et al. 2021, arXiv 2101.06983
  */
 export function inMicroBatches<Name extends string>(

@@ -16,7 +16,7 @@ type Entry = { variable: tf.Variable; layout: Layout; buffer: boolean; frozen?: 
  * @example
  * const layer = new Linear(2, 3, { seed: 1 });
  * [...layer.parameters().keys()]; // ["weight", "bias"]
- * layer.stateDict().get('weight').shape; // [3, 2]
+ * layer.stateDict().get('weight')!.shape; // [3, 2]
  * layer.freeze('b*'); // ["bias"]
  * [...layer.parameters().keys()]; // ["weight"]
  * layer.dispose();

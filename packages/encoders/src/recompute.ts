@@ -26,9 +26,9 @@ export const isRecomputing = (): boolean => depth > 0;
  * @example
  * const w = tf.variable(tf.tensor2d([[2]]));
  * const x = tf.tensor2d([[3]]);
- * const part = ([y]) => tf.square(tf.matMul(y, w));
- * const loss = () => tf.sum(recompute(part, [x], { variables: [w] }));
- * await tf.variableGrads(loss, [w]).grads[w.name].data(); // [36]
+ * const part = ([y]: tf.Tensor[]) => tf.square(tf.matMul(y!, w));
+ * const squares = () => recompute(part, [x], { variables: [w] });
+ * await tf.variableGrads(() => tf.sum(squares()), [w]).grads[w.name].data(); // [36]
  * @see Chen et al. 2016, arXiv 1604.06174
  */
 export function recompute<T extends tf.Tensor>(

@@ -49,7 +49,7 @@ export interface PairedBootstrap extends Bootstrap {
  * @returns value, interval, standard error and the counts behind them.
  * @throws {MetricError} if there are no items, or an option is out of range.
  * @example
- * const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+ * const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
  * bootstrap([1, 1, 1], mean).low; // 1
  * bootstrap([1, 2, 3, 4], mean, { seed: 7 }).value; // 2.5
  * @see Efron and Tibshirani 1993, An Introduction to the Bootstrap, ch. 13
@@ -76,7 +76,7 @@ export function bootstrap<T>(
  * @returns `value` = statistic(first) − statistic(second), its interval, and a two-sided p-value.
  * @throws {MetricError} if the lists differ in length or grouping.
  * @example
- * const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+ * const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
  * pairedBootstrap([2, 3, 4], [1, 2, 3], mean).low; // 1
  */
 export function pairedBootstrap<T>(

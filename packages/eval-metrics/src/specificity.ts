@@ -94,7 +94,7 @@ export function specificity(phrases: readonly PhraseMap[]): Specificity {
  * @param pairs from any number of images.
  * @returns the same result as one call over all their phrases.
  * @example
- * const pair = { imageId: 'a', category: 'nodule', otherCategory: 'effusion', outcome: 1 };
+ * const pair = { imageId: 'a', category: 'nodule', otherCategory: 'effusion', outcome: 1 } as const;
  * summarizeSpecificity([pair, { ...pair, outcome: 0 }, pair, pair]).value; // 0.75
  */
 export function summarizeSpecificity(pairs: readonly SpecificityPair[]): Specificity {

@@ -29,7 +29,7 @@ export interface VqaAccuracy {
  * @returns the three accuracies with their counts, and the share of open questions out of reach.
  * @throws {MetricError} if there are no records or a kind is neither open nor closed.
  * @example
- * const records = [
+ * const records: VqaRecord[] = [
  *   { prediction: 'Yes', answer: 'yes', kind: 'closed' },
  *   { prediction: 'lung', answer: 'left lung', kind: 'open' },
  * ];

@@ -15,11 +15,11 @@ export type Attend = { attention: 'softmax' | 'relu'; temperature: number; mask?
  * @param options `mask` bool `[c, 1, p]`
  */
 export function attend(
-  queries: tf.Tensor2D,
-  keys: tf.Tensor3D,
-  values: tf.Tensor3D,
+  queries: tf.Tensor,
+  keys: tf.Tensor,
+  values: tf.Tensor,
   { attention, temperature, mask }: Attend,
-): tf.Tensor3D {
+): tf.Tensor {
   return tf.customGrad((q, k, v, save) => {
     const [regions, shares] = tf.tidy(() => {
       const similarity = tf.matMul(scaled(q as tf.Tensor), k as tf.Tensor, false, true);
@@ -28,7 +28,7 @@ export function attend(
     });
     (save as unknown as tf.GradSaveFunc)([q as tf.Tensor, k as tf.Tensor, v as tf.Tensor, regions, shares]);
     return { value: regions, gradFunc: backward };
-  })(queries, keys, values) as tf.Tensor3D;
+  })(queries, keys, values) as tf.Tensor;
 
   function scaled(x: tf.Tensor): tf.Tensor {
     return temperature === 1 ? x : tf.div(x, temperature);

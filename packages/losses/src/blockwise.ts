@@ -12,7 +12,7 @@ const blockOf = (x: tf.Tensor, start: number, size: number) =>
  * All blocks are one recorded step: recorded one by one, tfjs would keep every block's gradient of the shared tensors
  * until the end, which is as much memory as was saved.
  */
-export function blockwise(f: Block, shared: tf.Tensor[], images: tf.Tensor[], sizes: number[]): tf.Tensor2D {
+export function blockwise(f: Block, shared: tf.Tensor[], images: tf.Tensor[], sizes: number[]): tf.Tensor {
   const starts = sizes.map((_, k) => sizes.slice(0, k).reduce((a, b) => a + b, 0));
   const blocks = (all: tf.Tensor[], k: number) => all.map((x) => blockOf(x, starts[k]!, sizes[k]!));
 
@@ -23,7 +23,7 @@ export function blockwise(f: Block, shared: tf.Tensor[], images: tf.Tensor[], si
       value: tf.concat(columns, 1),
       gradFunc: (dy, saved) => tf.tidy(() => backward(dy, saved as tf.Tensor[])),
     };
-  })(...shared, ...images) as tf.Tensor2D;
+  })(...shared, ...images);
 
   function backward(dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] {
     const own = saved.slice(0, shared.length);

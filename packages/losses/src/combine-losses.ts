@@ -106,7 +106,7 @@ export function combineLosses(
  * @example
  * const uncertainties = lossUncertainties(['global', 'roi', 'negative']);
  * [...uncertainties.keys()]; // ["global", "roi", "negative"]
- * await uncertainties.get('roi').data(); // 0
+ * await uncertainties.get('roi')!.data(); // 0
  */
 export function lossUncertainties(
   names: readonly string[],

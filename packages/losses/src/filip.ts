@@ -14,8 +14,8 @@ import { keywordWeights, tokenMask } from './tokens';
 
 /** Options of {@link filipLoss}. */
 export interface FilipOptions<R extends Reduction = Reduction> {
-  patchMask?: tf.Tensor2D;
-  wordMask?: tf.Tensor2D;
+  patchMask?: tf.Tensor;
+  wordMask?: tf.Tensor;
   temperature?: Learnable;
   directions?: Directions;
   reduction?: R;
@@ -41,8 +41,8 @@ export interface FilipOptions<R extends Reduction = Reduction> {
  * @see Yao et al. 2022, FILIP, arXiv 2111.07783
  */
 export function filipLoss<R extends Reduction = 'mean'>(
-  patches: tf.Tensor3D,
-  words: tf.Tensor3D,
+  patches: tf.Tensor,
+  words: tf.Tensor,
   { patchMask, wordMask, temperature = 0.07, directions = 'mean', reduction = 'mean' as R }: FilipOptions<R> = {},
 ): Reduced<R> {
   checkGradients('filipLoss');

@@ -19,8 +19,8 @@ import { unitRows } from './unit-rows';
 
 /** Options of {@link gloriaLocalLoss}. */
 export interface GloriaLocalOptions<R extends Reduction = Reduction> {
-  wordMask?: tf.Tensor2D;
-  pixelMask?: tf.Tensor2D;
+  wordMask?: tf.Tensor;
+  pixelMask?: tf.Tensor;
   temperature?: Learnable;
   attentionTemperature?: number;
   aggregationTemperature?: number;
@@ -51,8 +51,8 @@ export interface GloriaLocalOptions<R extends Reduction = Reduction> {
  * @see Huang et al. 2021, GLoRIA, ICCV
  */
 export function gloriaLocalLoss<R extends Reduction = 'mean'>(
-  pixels: tf.Tensor3D,
-  words: tf.Tensor3D,
+  pixels: tf.Tensor,
+  words: tf.Tensor,
   {
     wordMask,
     pixelMask,
@@ -71,18 +71,18 @@ export function gloriaLocalLoss<R extends Reduction = 'mean'>(
   checkNumber('aggregationTemperature', aggregationTemperature, { above: 0 });
   checkReduction(reduction);
   const weights = directionWeights(directions);
-  const [b, l, d] = words.shape;
-  const perBlock = checkChunkSize(chunkSize ?? imagesPerBlock(b * l, pixels.shape[1], d), b);
+  const [b, l, d] = words.shape as [number, number, number];
+  const perBlock = checkChunkSize(chunkSize ?? imagesPerBlock(b * l, pixels.shape[1]!, d), b);
 
   return tf.tidy(() => {
     const on = tokenMask('wordMask', wordMask, 'b l', sizes);
     const { has } = keywordWeights(undefined, on, sizes, wordMask && 'wordMask');
-    const pixelsOn = pixelMask && (isOn(pixelMask) as tf.Tensor2D);
-    const queries = tf.reshape(keepOn(words, wordMask && on), [b * l, d]) as tf.Tensor2D;
+    const pixelsOn = pixelMask && isOn(pixelMask);
+    const queries = tf.reshape(keepOn(words, wordMask && on), [b * l, d]);
     const values = keepOn(pixels, pixelsOn);
     const cosines = overImages(
-      { queries, units: unitRows(queries), wordMask: wordMask && (asCounts(on) as tf.Tensor2D) },
-      { values, keys: values, mask: pixelsOn && (asCounts(pixelsOn) as tf.Tensor2D) },
+      { queries, units: unitRows(queries), wordMask: wordMask && asCounts(on) },
+      { values, keys: values, mask: pixelsOn && asCounts(pixelsOn) },
       perBlock,
       attending([b, l], attentionTemperature),
     );
@@ -96,11 +96,11 @@ export function gloriaLocalLoss<R extends Reduction = 'mean'>(
 const attending =
   ([b, l]: [number, number], temperature: number): Cosines =>
   ({ queries, units, wordMask }, block) => {
-    const [c, p, d] = block.values.shape;
-    const similarity = tf.matMul(tf.reshape(block.keys, [c * p, d]) as tf.Tensor2D, queries, false, true);
+    const [c, p, d] = block.values.shape as [number, number, number];
+    const similarity = tf.matMul(tf.reshape(block.keys, [c * p, d]), queries, false, true);
     const on = wordMask && isOn(tf.expandDims(wordMask, 0));
     const overWords = tf.reshape(maskedSoftmax(tf.reshape(similarity, [c * p, b, l]), on), [c, p, b * l]);
-    const logits = tf.div(tf.transpose(overWords, [0, 2, 1]), temperature) as tf.Tensor3D;
+    const logits = tf.div(tf.transpose(overWords, [0, 2, 1]), temperature);
     const attention = maskedSoftmax(logits, block.mask && isOn(tf.expandDims(block.mask, 1)));
     return attendedCosines(attention, block, units);
   };

@@ -31,16 +31,16 @@ import { unitRows } from './unit-rows';
 
 /** Options of {@link imageRegionLoss}. */
 export interface ImageRegionOptions<R extends Reduction = Reduction> {
-  keys?: tf.Tensor3D;
-  pixelWeights?: tf.Tensor2D;
-  projection?: tf.Tensor2D;
+  keys?: tf.Tensor;
+  pixelWeights?: tf.Tensor;
+  projection?: tf.Tensor;
   similarity?: { kind?: SimilarityKind; scale?: Learnable };
   attention?: 'linear' | 'softmax' | 'relu';
   attentionTemperature?: number;
   wordScore?: 'region' | 'smoothMax';
-  keywordMask?: tf.Tensor2D;
-  wordMask?: tf.Tensor2D;
-  pixelMask?: tf.Tensor2D;
+  keywordMask?: tf.Tensor;
+  wordMask?: tf.Tensor;
+  pixelMask?: tf.Tensor;
   aggregate?: 'mean' | 'logsumexp';
   temperature?: Learnable;
   directions?: Directions;
@@ -85,8 +85,8 @@ const SHARPNESS = 5;
  * @see Huang et al. 2021 (GLoRIA), ICCV
  */
 export function imageRegionLoss<R extends Reduction = 'mean'>(
-  words: tf.Tensor3D,
-  values: tf.Tensor3D,
+  words: tf.Tensor,
+  values: tf.Tensor,
   {
     keys = values,
     pixelWeights,
@@ -120,8 +120,8 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
   checkChoice('aggregate', aggregate, ['mean', 'logsumexp']);
   checkReduction(reduction);
   const weigh = directionWeights(directions);
-  const [b, l, d] = words.shape;
-  const p = values.shape[1];
+  const [b, l, d] = words.shape as [number, number, number];
+  const p = values.shape[1]!;
   const asked = checkChunkSize(chunkSize, b);
   const groups = groupsOf(b, groupSize);
 
@@ -130,7 +130,7 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
     const { kept, weights, has } = keywordWeights(keywordMask, on, sizes, wordMask && 'wordMask');
     const factor = tf.div(asScalar('similarity.scale', scale), kind === 'scaledDot' ? Math.sqrt(d) : 1);
     const tau = asTemperature('temperature', temperature);
-    const pixelsOn = pixelMask && (isOn(pixelMask) as tf.Tensor2D);
+    const pixelsOn = pixelMask && isOn(pixelMask);
     const pixels = keepOn(values, pixelsOn);
     const compared = keys === values ? pixels : keepOn(keys, pixelsOn);
     const all = {
@@ -141,19 +141,19 @@ export function imageRegionLoss<R extends Reduction = 'mean'>(
       has,
       values: pixels,
       keys: kind === 'cosine' ? unitRows(compared) : compared,
-      pixelWeights: pixelsOn && pixelWeights ? (tf.where(pixelsOn, pixelWeights, 0) as tf.Tensor2D) : pixelWeights,
-      pixelMask: pixelsOn && (asCounts(pixelsOn) as tf.Tensor2D),
+      pixelWeights: pixelsOn && pixelWeights ? tf.where(pixelsOn, pixelWeights, 0) : pixelWeights,
+      pixelMask: pixelsOn && asCounts(pixelsOn),
     };
 
     const rows = splitBatch(all, groups).map((group) => {
       const n = group.words.shape[0];
       const validRows = rowsOn(wordMask && group.on);
-      const flat = takeRows(tf.reshape(group.words, [n * l, d]) as tf.Tensor2D, validRows);
+      const flat = takeRows(tf.reshape(group.words, [n * l, d]), validRows);
       const units = unitRows(flat);
       const cosines = overImages(
-        { queries: tf.mul(kind === 'cosine' ? units : flat, factor) as tf.Tensor2D, units },
+        { queries: tf.mul(kind === 'cosine' ? units : flat, factor), units },
         { values: group.values, keys: group.keys, weights: group.pixelWeights, mask: group.pixelMask, projection },
-        chunkSize === undefined ? imagesPerBlock(flat.shape[0], p, d) : Math.min(asked, n),
+        chunkSize === undefined ? imagesPerBlock(flat.shape[0]!, p, d) : Math.min(asked, n),
         wordScore === 'smoothMax'
           ? smoothMaxima(attentionTemperature)
           : regionCosinesBy(attention, attentionTemperature),
@@ -185,10 +185,10 @@ function splitBatch<T extends Record<string, tf.Tensor | undefined>>(all: T, siz
   return sizes.map((_, i) => Object.fromEntries(parts.map(([name, part]) => [name, part?.[i]])) as T);
 }
 
-const mean = (cosines: tf.Tensor, weights: tf.Tensor2D) => tf.sum(tf.mul(cosines, tf.expandDims(weights, 2)), 1);
+const mean = (cosines: tf.Tensor, weights: tf.Tensor) => tf.sum(tf.mul(cosines, tf.expandDims(weights, 2)), 1);
 
 /** (1/5) log Σ_i κ_i exp(5 c_i): cosines are bounded, so the exponentials are too. */
-function sharpMean(cosines: tf.Tensor, kept: tf.Tensor2D, has: tf.Tensor1D): tf.Tensor {
+function sharpMean(cosines: tf.Tensor, kept: tf.Tensor, has: tf.Tensor): tf.Tensor {
   const sums = tf.sum(tf.mul(tf.exp(tf.mul(cosines, SHARPNESS)), tf.expandDims(kept, 2)), 1);
   return tf.div(tf.log(tf.where(tf.expandDims(has, 1), sums, 1)), SHARPNESS);
 }
@@ -211,25 +211,25 @@ const smoothMaxima =
     smoothMax(queries, keys, logShares(keys, weights, mask), temperature);
 
 /** log(q_j / Σ q) over the valid pixels of each image, `[c, p]`; an image without any, whose keys are all 0, scores 0. */
-function logShares(keys: tf.Tensor3D, weights: tf.Tensor2D | undefined, mask: tf.Tensor2D | undefined): tf.Tensor2D {
-  const [c, p] = keys.shape;
-  const given = weights ?? mask ?? (tf.ones([c, p]) as tf.Tensor2D);
+function logShares(keys: tf.Tensor, weights: tf.Tensor | undefined, mask: tf.Tensor | undefined): tf.Tensor {
+  const [c, p] = keys.shape as [number, number];
+  const given = weights ?? mask ?? tf.ones([c, p]);
   const positive = constant(() => tf.greater(given, 0));
   const used = constant(() => tf.logicalOr(positive, tf.logicalNot(tf.any(positive, 1, true))));
   const q = tf.where(positive, given, 1);
   const total = tf.sum(tf.where(used, q, 0), 1, true);
-  return tf.where(used, tf.log(tf.div(q, total)), LOWEST) as tf.Tensor2D;
+  return tf.where(used, tf.log(tf.div(q, total)), LOWEST);
 }
 
 /** V_i = w_i C with C = Σ_j q_j k_jᵀ v_j: one d × d matrix per image. */
 const linearCosines: Cosines = ({ queries, units }, { values, keys, weights, projection }) => {
-  const [c, , d] = values.shape;
+  const [c, , d] = values.shape as [number, number, number];
   const weighted = weights ? tf.mul(keys, tf.expandDims(weights, 2)) : keys;
-  let matrices = tf.matMul(weighted, values, true, false) as tf.Tensor;
-  if (projection) matrices = tf.matMul(tf.reshape(matrices, [c * d, d]) as tf.Tensor2D, projection);
-  const side = tf.reshape(tf.transpose(tf.reshape(matrices, [c, d, d]), [1, 0, 2]), [d, c * d]) as tf.Tensor2D;
+  let matrices = tf.matMul(weighted, values, true, false);
+  if (projection) matrices = tf.matMul(tf.reshape(matrices, [c * d, d]), projection);
+  const side = tf.reshape(tf.transpose(tf.reshape(matrices, [c, d, d]), [1, 0, 2]), [d, c * d]);
   const regions = tf.reshape(tf.matMul(queries, side), [-1, c, d]);
-  return tf.sum(tf.mul(unitRows(regions), tf.expandDims(units, 1)), 2) as tf.Tensor2D;
+  return tf.sum(tf.mul(unitRows(regions), tf.expandDims(units, 1)), 2);
 };
 
 /** Regions by attention that is not linear in the words. */
@@ -237,7 +237,7 @@ const attending =
   (attention: 'softmax' | 'relu', temperature: number): Cosines =>
   ({ queries, units }, block: ImageBlock) => {
     const { values, keys, weights, mask } = block;
-    const weighted = weights ? (tf.mul(values, tf.expandDims(weights, 2)) as tf.Tensor3D) : values;
+    const weighted = weights ? tf.mul(values, tf.expandDims(weights, 2)) : values;
     const regions = attend(queries, keys, weighted, {
       attention,
       temperature: attention === 'softmax' ? temperature : 1,

@@ -73,7 +73,7 @@ function totals(u: tf.Tensor, v: tf.Tensor, { isPositive, weights, chunkSize }: 
   sizes.forEach((size, k) => {
     const start = k * chunkSize;
     const [row, rowPositive, ...columns] = tf.tidy(() => {
-      const z = tf.matMul(rowsOf(u, start, size) as tf.Tensor2D, v as tf.Tensor2D, false, true);
+      const z = tf.matMul(rowsOf(u, start, size), v, false, true);
       const zPositive = isPositive && onlyPositives(z, rowsOf(isPositive, start, size));
       const parts = [total(z, 1), zPositive ? total(zPositive, 1) : diagonalOf(z, start)];
       if (weights.backward === 0) return parts;
@@ -191,8 +191,8 @@ export function infoNceOfUnitRows(u: tf.Tensor, v: tf.Tensor, temperature: tf.Sc
     const parts = blockSizes(n, chunkSize).map((size, k) => {
       const start = k * chunkSize;
       const [part, dbNext] = tf.tidy(() => {
-        const block = rowsOf(logits, start, size) as tf.Tensor2D;
-        const z = tf.matMul(block, b as tf.Tensor2D, false, true);
+        const block = rowsOf(logits, start, size);
+        const z = tf.matMul(block, b, false, true);
         const softmaxes = (values: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) =>
           tf.tidy(() => {
             const byRow = tf.mul(rowsOf(f, start, size), exponentials(values, rowsOf(rows, start, size)));
@@ -205,8 +205,8 @@ export function infoNceOfUnitRows(u: tf.Tensor, v: tf.Tensor, temperature: tf.Sc
           const [fromRow, fromColumn] = [rowPositive, columnPositive].map((x) => tf.maximum(x, LOWEST / 2));
           dz = tf.sub(dz, softmaxes(zPositive, fromRow!, fromColumn!));
         }
-        const dbHere = tf.matMul(dz as tf.Tensor2D, block, true, false);
-        return [tf.matMul(dz as tf.Tensor2D, b as tf.Tensor2D), db ? tf.add(db, dbHere) : dbHere];
+        const dbHere = tf.matMul(dz, block, true, false);
+        return [tf.matMul(dz, b), db ? tf.add(db, dbHere) : dbHere];
       });
       if (db) tf.dispose(db);
       db = dbNext;

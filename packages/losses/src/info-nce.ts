@@ -20,7 +20,7 @@ import { unitRows } from './unit-rows';
 export interface InfoNceOptions<R extends Reduction = Reduction> {
   temperature?: Learnable;
   directions?: Directions;
-  positives?: tf.Tensor2D;
+  positives?: tf.Tensor;
   normalize?: boolean;
   chunkSize?: number;
   reduction?: R;
@@ -53,8 +53,8 @@ export interface InfoNceOptions<R extends Reduction = Reduction> {
  * @see van den Oord et al. 2018, arXiv 1807.03748; Radford et al. 2021, arXiv 2103.00020
  */
 export function infoNce<R extends Reduction = 'mean'>(
-  a: tf.Tensor2D,
-  b: tf.Tensor2D,
+  a: tf.Tensor,
+  b: tf.Tensor,
   {
     temperature = 0.1,
     directions = 'sum',

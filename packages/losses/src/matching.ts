@@ -12,7 +12,7 @@ interface Matching<R extends Reduction> {
   /** target distributions `[n, m]`: rows sum to 1 for `forward`, columns for `backward`; default i matches i */
   targets?: { forward: tf.Tensor; backward: tf.Tensor };
   /** `[n]` bool: pairs whose text exists; others are neither counted nor candidates */
-  has?: tf.Tensor1D;
+  has?: tf.Tensor;
   weights: { forward: number; backward: number };
   reduction: R;
 }
@@ -26,7 +26,7 @@ export function matchingLoss<R extends Reduction>({
   weights,
   reduction,
 }: Matching<R>): Reduced<R> {
-  const eye = () => constant(() => tf.eye(forward.shape[0]!) as tf.Tensor);
+  const eye = () => constant(() => tf.eye(forward.shape[0]!));
   const goal = targets ?? { forward: eye(), backward: eye() };
   const crossEntropy = (z: tf.Tensor, target: tf.Tensor, axis: number, candidates?: tf.Tensor) => {
     const values = tf.sub(logSumExp(z, axis, candidates), tf.sum(tf.mul(target, z), axis));

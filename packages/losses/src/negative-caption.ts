@@ -10,10 +10,10 @@ import { unitRows } from './unit-rows';
 
 /** Options of {@link negativeCaptionLoss}. */
 export interface NegativeCaptionOptions<R extends Reduction = Reduction> {
-  roiMask?: tf.Tensor2D;
-  negativeMask?: tf.Tensor2D;
+  roiMask?: tf.Tensor;
+  negativeMask?: tf.Tensor;
   mode?: 'bce' | 'infonce';
-  captions?: tf.Tensor2D;
+  captions?: tf.Tensor;
   temperature?: Learnable;
   scale?: Learnable;
   bias?: Learnable;
@@ -46,8 +46,8 @@ export interface NegativeCaptionOptions<R extends Reduction = Reduction> {
  * await negativeCaptionLoss(rois, negatives, negativeCaptionPresets.literal).data(); // 0.6931
  */
 export function negativeCaptionLoss<R extends Reduction = 'mean'>(
-  rois: tf.Tensor3D,
-  negatives: tf.Tensor3D,
+  rois: tf.Tensor,
+  negatives: tf.Tensor,
   {
     roiMask,
     negativeMask,
@@ -72,7 +72,7 @@ export function negativeCaptionLoss<R extends Reduction = 'mean'>(
     const wrong = tokenMask('negativeMask', negativeMask, 'b k', sizes);
     const factor =
       scale === undefined ? tf.div(1, asTemperature('temperature', temperature)) : asScalar('scale', scale);
-    const u = tf.mul(unitRows(keepOn(rois, roiMask && on)), factor) as tf.Tensor3D;
+    const u = tf.mul(unitRows(keepOn(rois, roiMask && on)), factor);
     const z = tf.matMul(u, unitRows(keepOn(negatives, negativeMask && wrong)), false, true);
     const columns = constant(() => tf.expandDims(wrong, 1));
     const counted = constant(() => tf.logicalAnd(on, tf.expandDims(hasAny(wrong), 1)));

@@ -6,27 +6,27 @@ import { unitRows } from './unit-rows';
 /** A block of c images. */
 export interface ImageBlock {
   /** `[c, p, d]` */
-  values: tf.Tensor3D;
-  keys: tf.Tensor3D;
+  values: tf.Tensor;
+  keys: tf.Tensor;
   /** `[c, p]` weight of each pixel, 0 where masked; undefined: all 1 */
-  weights?: tf.Tensor2D;
+  weights?: tf.Tensor;
   /** `[c, p]` 1 = valid, as float32 */
-  mask?: tf.Tensor2D;
+  mask?: tf.Tensor;
   /** `[d, d]` */
-  projection?: tf.Tensor2D;
+  projection?: tf.Tensor;
 }
 
 /** What all blocks share. */
 export interface Queries {
   /** `[b·l, d]` words that ask */
-  queries: tf.Tensor2D;
+  queries: tf.Tensor;
   /** the same words as unit vectors */
-  units: tf.Tensor2D;
+  units: tf.Tensor;
   /** `[b, l]` 1 = a word, as float32 */
-  wordMask?: tf.Tensor2D;
+  wordMask?: tf.Tensor;
 }
 
-export type Cosines = (words: Queries, images: ImageBlock) => tf.Tensor2D;
+export type Cosines = (words: Queries, images: ImageBlock) => tf.Tensor;
 
 /** As many images as keep a block under sixteen million numbers (64 MB). */
 export const imagesPerBlock = (words: number, pixels: number, width: number): number =>
@@ -36,7 +36,7 @@ export const imagesPerBlock = (words: number, pixels: number, width: number): nu
  * Cosine of every word with its region in every image, `[b·l, m]`, `chunkSize` images at a time. With more than one
  * block, a block's intermediates are computed again in the backward pass instead of being kept.
  */
-export function overImages(words: Queries, images: ImageBlock, chunkSize: number, cosines: Cosines): tf.Tensor2D {
+export function overImages(words: Queries, images: ImageBlock, chunkSize: number, cosines: Cosines): tf.Tensor {
   const count = images.values.shape[0];
   if (chunkSize >= count) return cosines(words, images);
   const sharedNames = ['queries', 'units', 'wordMask', 'projection'] as const;
@@ -57,14 +57,14 @@ export function overImages(words: Queries, images: ImageBlock, chunkSize: number
 }
 
 /** Cosines `[b·l, c]` of words with attended values: attention `[c, b·l, p]` over values `[c, p, d]`. */
-export const attendedCosines = (attention: tf.Tensor3D, block: ImageBlock, units: tf.Tensor2D): tf.Tensor2D =>
-  regionCosines(tf.matMul(attention, block.values) as tf.Tensor3D, block, units);
+export const attendedCosines = (attention: tf.Tensor, block: ImageBlock, units: tf.Tensor): tf.Tensor =>
+  regionCosines(tf.matMul(attention, block.values), block, units);
 
 /** Cosines `[n, c]` of words with their regions `[c, n, d]`. */
-export function regionCosines(regions: tf.Tensor3D, { projection }: ImageBlock, units: tf.Tensor2D): tf.Tensor2D {
-  const [c, words, d] = regions.shape;
+export function regionCosines(regions: tf.Tensor, { projection }: ImageBlock, units: tf.Tensor): tf.Tensor {
+  const [c, words, d] = regions.shape as [number, number, number];
   const projected = projection
     ? tf.reshape(tf.matMul(tf.reshape(regions, [c * words, d]), projection), [c, words, d])
     : regions;
-  return tf.transpose(tf.sum(tf.mul(unitRows(projected), tf.expandDims(units, 0)), 2)) as tf.Tensor2D;
+  return tf.transpose(tf.sum(tf.mul(unitRows(projected), tf.expandDims(units, 0)), 2));
 }

@@ -4,7 +4,7 @@ import type { Reduced, Reduction } from './options';
 import { reduceRows } from './reduce';
 
 /** Whether an image has an entry that is on: `[b, n]` → `[b]`. */
-export const hasAny = (on: tf.Tensor): tf.Tensor1D => constant(() => tf.any(on, 1)) as tf.Tensor1D;
+export const hasAny = (on: tf.Tensor): tf.Tensor => constant(() => tf.any(on, 1));
 
 /** How many entries are on, at least 1 so that it can divide: `[b, n]` → `[b, 1]`. */
 export const countOf = (on: tf.Tensor): tf.Tensor =>

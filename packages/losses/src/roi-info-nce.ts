@@ -17,11 +17,11 @@ import { keepOn, tokenMask } from './tokens';
 import { unitRows } from './unit-rows';
 
 /** What tells captions apart: an int32 tensor `[b]`, or the texts (or other keys) themselves. */
-export type CaptionIds = tf.Tensor1D | readonly (string | number)[];
+export type CaptionIds = tf.Tensor | readonly (string | number)[];
 
 /** Options of {@link roiInfoNce}. */
 export interface RoiInfoNceOptions<R extends Reduction = Reduction> {
-  roiMask?: tf.Tensor2D;
+  roiMask?: tf.Tensor;
   captionIds?: CaptionIds;
   multiPositive?: boolean;
   temperature?: Learnable;
@@ -56,8 +56,8 @@ export interface RoiInfoNceOptions<R extends Reduction = Reduction> {
  * await roiInfoNce(rois, captions, { temperature: 1, captionIds: ['no finding', 'no finding'] }).data(); // 0
  */
 export function roiInfoNce<R extends Reduction = 'mean'>(
-  rois: tf.Tensor3D,
-  captions: tf.Tensor2D,
+  rois: tf.Tensor,
+  captions: tf.Tensor,
   {
     roiMask,
     captionIds,
@@ -71,10 +71,10 @@ export function roiInfoNce<R extends Reduction = 'mean'>(
   const sizes = checkShape('captions', captions, 'b d', checkShape('rois', rois, 'b r d'));
   checkReduction(reduction);
   const weights = directionWeights(directions === 'symmetric' ? 'mean' : directions);
-  const [b, r, d] = rois.shape;
+  const [b, r, d] = rois.shape as [number, number, number];
   return tf.tidy(() => {
     const on = tokenMask('roiMask', roiMask, 'b r', sizes);
-    const flat = tf.reshape(unitRows(keepOn(rois, roiMask && on)), [b * r, d]) as tf.Tensor2D;
+    const flat = tf.reshape(unitRows(keepOn(rois, roiMask && on)), [b * r, d]);
     const scaled = tf.div(flat, asTemperature('temperature', temperature));
     const z = tf.matMul(scaled, unitRows(captions), false, true);
     const same = sameCaption(multiPositive ? captionIds : undefined, b);

@@ -15,8 +15,8 @@ import { unitRows } from './unit-rows';
 
 /** Options of {@link semanticMatchingLoss}. */
 export interface SemanticMatchingOptions<R extends Reduction = Reduction> {
-  imageLabels: tf.Tensor2D;
-  textLabels: tf.Tensor2D;
+  imageLabels: tf.Tensor;
+  textLabels: tf.Tensor;
   labelSimilarity?: 'cosine' | 'dot';
   targetTemperature?: number;
   temperature?: Learnable;
@@ -48,8 +48,8 @@ export interface SemanticMatchingOptions<R extends Reduction = Reduction> {
  * @see Wang et al. 2022, MedCLIP, arXiv 2210.10163
  */
 export function semanticMatchingLoss<R extends Reduction = 'mean'>(
-  image: tf.Tensor2D,
-  text: tf.Tensor2D,
+  image: tf.Tensor,
+  text: tf.Tensor,
   {
     imageLabels,
     textLabels,
@@ -76,7 +76,7 @@ export function semanticMatchingLoss<R extends Reduction = 'mean'>(
   return tf.tidy(() => {
     const labels = constant(() => {
       const rows = [imageLabels, textLabels].map((x) => (labelSimilarity === 'cosine' ? unitRows(x) : x));
-      return tf.div(tf.matMul(rows[0]!, rows[1]!, false, true), targetTemperature) as tf.Tensor2D;
+      return tf.div(tf.matMul(rows[0]!, rows[1]!, false, true), targetTemperature);
     });
     const z = tf.matMul(unitRows(image), unitRows(text), false, true);
     return matchingLoss({

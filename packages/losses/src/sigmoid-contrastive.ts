@@ -44,8 +44,8 @@ export interface SigmoidContrastiveOptions<R extends Reduction = Reduction> {
  * @see Zhai et al. 2023, arXiv 2303.15343
  */
 export function sigmoidContrastive<R extends Reduction = 'mean'>(
-  image: tf.Tensor2D,
-  text: tf.Tensor2D,
+  image: tf.Tensor,
+  text: tf.Tensor,
   {
     temperature = 0.1,
     bias = -10,
@@ -65,8 +65,8 @@ export function sigmoidContrastive<R extends Reduction = 'mean'>(
 }
 
 function ofUnitRows(
-  u: tf.Tensor2D,
-  v: tf.Tensor2D,
+  u: tf.Tensor,
+  v: tf.Tensor,
   temperature: tf.Scalar,
   bias: tf.Scalar,
   chunkSize: number,
@@ -74,9 +74,8 @@ function ofUnitRows(
 ): tf.Tensor {
   const n = u.shape[0];
   const sizes = blockSizes(n, chunkSize);
-  const rowsOf = (x: tf.Tensor, k: number) => tf.slice(x, [k * chunkSize, 0], [sizes[k]!, x.shape[1]!]) as tf.Tensor2D;
-  const logits = (block: tf.Tensor2D, b: tf.Tensor, c: tf.Tensor) =>
-    tf.add(tf.matMul(block, b as tf.Tensor2D, false, true), c);
+  const rowsOf = (x: tf.Tensor, k: number) => tf.slice(x, [k * chunkSize, 0], [sizes[k]!, x.shape[1]!]);
+  const logits = (block: tf.Tensor, b: tf.Tensor, c: tf.Tensor) => tf.add(tf.matMul(block, b, false, true), c);
 
   return tf.customGrad((...inputs) => {
     const [a, b, t, c, save] = inputs as unknown as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
@@ -108,9 +107,9 @@ function ofUnitRows(
     const parts = sizes.map((_, k) => {
       const [da, dbNext, dc] = tf.tidy(() => {
         const block = rowsOf(scaled, k);
-        const dz = tf.mul(rowsOf(f, k), tf.sigmoid(logits(block, b, c))) as tf.Tensor2D;
+        const dz = tf.mul(rowsOf(f, k), tf.sigmoid(logits(block, b, c)));
         const dbHere = tf.matMul(dz, block, true, false);
-        return [tf.matMul(dz, b as tf.Tensor2D), db ? tf.add(db, dbHere) : dbHere, tf.sum(dz)];
+        return [tf.matMul(dz, b), db ? tf.add(db, dbHere) : dbHere, tf.sum(dz)];
       });
       if (db) tf.dispose(db);
       db = dbNext;

@@ -13,18 +13,13 @@ import * as tf from '@tensorflow/tfjs-core';
  * @param logWeights `[c, p]` log q, LOWEST for a pixel without weight
  * @param temperature τ
  */
-export function smoothMax(
-  queries: tf.Tensor2D,
-  keys: tf.Tensor3D,
-  logWeights: tf.Tensor2D,
-  temperature: number,
-): tf.Tensor2D {
-  const [c, p, d] = keys.shape;
+export function smoothMax(queries: tf.Tensor, keys: tf.Tensor, logWeights: tf.Tensor, temperature: number): tf.Tensor {
+  const [c, p, d] = keys.shape as [number, number, number];
   const n = queries.shape[0];
   return tf.customGrad((q, k, logs, save) => {
     const [scores, attention] = tf.tidy(() => {
-      const flat = tf.reshape(k as tf.Tensor, [c * p, d]) as tf.Tensor2D;
-      const scaled = tf.div(q as tf.Tensor2D, temperature) as tf.Tensor2D;
+      const flat = tf.reshape(k as tf.Tensor, [c * p, d]);
+      const scaled = tf.div(q as tf.Tensor, temperature);
       const logits = tf.add(tf.reshape(tf.matMul(scaled, flat, false, true), [n, c, p]), logs as tf.Tensor);
       const shares = tf.softmax(logits);
       // at the largest logit, share = exp(logit − log Σ exp): the sum need not be formed again
@@ -33,15 +28,15 @@ export function smoothMax(
     });
     (save as unknown as tf.GradSaveFunc)([q as tf.Tensor, k as tf.Tensor, attention]);
     return { value: scores, gradFunc: backward };
-  })(queries, keys, logWeights) as tf.Tensor2D;
+  })(queries, keys, logWeights);
 
   function backward(dScores: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] {
     return tf.tidy(() => {
-      const [q, k, attention] = saved as [tf.Tensor2D, tf.Tensor3D, tf.Tensor3D];
+      const [q, k, attention] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
       const dS = tf.mul(attention, tf.expandDims(dScores, 2));
-      const flat = tf.reshape(dS, [n, c * p]) as tf.Tensor2D;
+      const flat = tf.reshape(dS, [n, c * p]);
       return [
-        tf.matMul(flat, tf.reshape(k, [c * p, d]) as tf.Tensor2D),
+        tf.matMul(flat, tf.reshape(k, [c * p, d])),
         tf.reshape(tf.matMul(flat, q, true, false), [c, p, d]),
         tf.mul(tf.sum(dS, 0), temperature),
       ];

@@ -41,8 +41,8 @@ export interface SoftTargetOptions<R extends Reduction = Reduction> {
  * @see Gao et al. 2022, PyramidCLIP, arXiv 2204.14095
  */
 export function softTargetContrastive<R extends Reduction = 'mean'>(
-  image: tf.Tensor2D,
-  text: tf.Tensor2D,
+  image: tf.Tensor,
+  text: tf.Tensor,
   { smoothing = 0.2, temperature = 0.07, directions = 'mean', reduction = 'mean' as R }: SoftTargetOptions<R> = {},
 ): Reduced<R> {
   checkGradients('softTargetContrastive');

@@ -17,10 +17,10 @@ import { unitRows } from './unit-rows';
 
 /** Options of {@link tokenAlignmentLoss}. */
 export interface TokenAlignmentOptions<R extends Reduction = Reduction> {
-  patchMask?: tf.Tensor2D;
-  wordMask?: tf.Tensor2D;
-  patchWeights?: tf.Tensor2D;
-  wordWeights?: tf.Tensor2D;
+  patchMask?: tf.Tensor;
+  wordMask?: tf.Tensor;
+  patchWeights?: tf.Tensor;
+  wordWeights?: tf.Tensor;
   temperature?: Learnable;
   attentionTemperature?: number;
   directions?: Directions;
@@ -51,8 +51,8 @@ export interface TokenAlignmentOptions<R extends Reduction = Reduction> {
  * @see Wang et al. 2022, MGCA, arXiv 2210.06044
  */
 export function tokenAlignmentLoss<R extends Reduction = 'mean'>(
-  patches: tf.Tensor3D,
-  words: tf.Tensor3D,
+  patches: tf.Tensor,
+  words: tf.Tensor,
   {
     patchMask,
     wordMask,
@@ -84,15 +84,9 @@ export function tokenAlignmentLoss<R extends Reduction = 'mean'>(
     const w = unitRows(keepOn(words, wordMask && wordsOn));
     const half = { forward: 0.5, backward: 0.5 };
 
-    const side = (
-      own: tf.Tensor3D,
-      other: tf.Tensor3D,
-      on: tf.Tensor2D,
-      otherOn: tf.Tensor2D,
-      weights?: tf.Tensor2D,
-    ) => {
+    const side = (own: tf.Tensor, other: tf.Tensor, on: tf.Tensor, otherOn: tf.Tensor, weights?: tf.Tensor) => {
       const logits = tf.div(tf.matMul(own, other, false, true), attentionTemperature);
-      const seen = unitRows(tf.matMul(maskedSoftmax(logits, tf.expandDims(otherOn, 1)), other) as tf.Tensor3D);
+      const seen = unitRows(tf.matMul(maskedSoftmax(logits, tf.expandDims(otherOn, 1)), other));
       const terms = tokenTerms(own, keepOn(seen, on), on, tau, half);
       const sums = tf.sum(tf.mul(terms, shares(on, weights)), 1);
       return tf.where(has, sums, 0);
@@ -105,7 +99,7 @@ export function tokenAlignmentLoss<R extends Reduction = 'mean'>(
 }
 
 /** Importance per token, 0 where masked, summing to 1 per sample that has any. */
-function shares(on: tf.Tensor2D, weights: tf.Tensor2D | undefined): tf.Tensor {
+function shares(on: tf.Tensor, weights: tf.Tensor | undefined): tf.Tensor {
   return constant(() => {
     const kept = weights ? tf.where(on, weights, 0) : tf.cast(on, 'float32');
     return tf.divNoNan(kept, tf.sum(kept, 1, true));

@@ -9,26 +9,25 @@ export type TokenNegatives = 'report' | 'pairs' | 'batch';
  * `[b, l]`, 0 where the mask is off. Rows are taken as they are: unit vectors with zeros where the mask is off.
  */
 export function tokenTerms(
-  a: tf.Tensor3D,
-  b: tf.Tensor3D,
-  on: tf.Tensor2D,
+  a: tf.Tensor,
+  b: tf.Tensor,
+  on: tf.Tensor,
   temperature: tf.Scalar,
   weights: { forward: number; backward: number },
   negatives: TokenNegatives = 'report',
-): tf.Tensor2D {
+): tf.Tensor {
   const { own, total } = negatives === 'batch' ? overBatch() : overReport();
   const parts = (['forward', 'backward'] as const)
     .filter((direction) => weights[direction] > 0)
     .map((direction) => tf.mul(tf.sub(total(direction), own), weights[direction]));
-  return tf.where(on, parts.length === 1 ? parts[0]! : tf.add(parts[0]!, parts[1]!), 0) as tf.Tensor2D;
+  return tf.where(on, parts.length === 1 ? parts[0]! : tf.add(parts[0]!, parts[1]!), 0);
 
   function overBatch(): Terms {
-    const [n, l, d] = a.shape;
+    const [n, l, d] = a.shape as [number, number, number];
     const scaled = tf.div(a, temperature); // fewer values than the products
-    const flat = (tokens: tf.Tensor) => tf.reshape(tokens, [n * l, d]) as tf.Tensor2D;
+    const flat = (tokens: tf.Tensor) => tf.reshape(tokens, [n * l, d]);
     const z = tf.matMul(flat(scaled), flat(b), false, true);
-    const every = (shape: number[], axis: number) =>
-      tf.reshape(logSumExp(z, axis, tf.reshape(on, shape)), [n, l]) as tf.Tensor;
+    const every = (shape: number[], axis: number) => tf.reshape(logSumExp(z, axis, tf.reshape(on, shape)), [n, l]);
     return {
       own: tf.sum(tf.mul(scaled, b), 2),
       total: (direction) => (direction === 'forward' ? every([1, n * l], 1) : every([n * l, 1], 0)),
@@ -36,7 +35,7 @@ export function tokenTerms(
   }
 
   function overReport(): Terms {
-    const [n, l] = a.shape;
+    const [n, l] = a.shape as [number, number];
     const z = tf.div(tf.matMul(a, b, false, true), temperature);
     const own = tf.sum(tf.mul(z, tf.eye(l)), 2); // the diagonal; its values are 0 where the mask is off
     const [rows, columns] = [tf.expandDims(on, 2), tf.expandDims(on, 1)];

@@ -16,8 +16,8 @@ import { unitRows } from './unit-rows';
 
 /** Options of {@link wordRegionLoss}. */
 export interface WordRegionOptions<R extends Reduction = Reduction> {
-  keywordMask?: tf.Tensor2D;
-  wordMask?: tf.Tensor2D;
+  keywordMask?: tf.Tensor;
+  wordMask?: tf.Tensor;
   negatives?: TokenNegatives;
   directions?: Directions;
   temperature?: Learnable;
@@ -52,8 +52,8 @@ export interface WordRegionOptions<R extends Reduction = Reduction> {
  * await wordRegionLoss(x, x, { temperature: 1, directions: 'mean', negatives: 'pairs' }).data(); // 1.0064
  */
 export function wordRegionLoss<R extends Reduction = 'mean'>(
-  regions: tf.Tensor3D,
-  words: tf.Tensor3D,
+  regions: tf.Tensor,
+  words: tf.Tensor,
   {
     keywordMask,
     wordMask,
@@ -71,7 +71,7 @@ export function wordRegionLoss<R extends Reduction = 'mean'>(
   return tf.tidy(() => {
     const on = tokenMask('wordMask', wordMask, 'b l', sizes);
     const { weights, has } = keywordWeights(keywordMask, on, sizes, wordMask && 'wordMask');
-    const [v, w] = [regions, words].map((x) => unitRows(keepOn(x, wordMask && on))) as [tf.Tensor3D, tf.Tensor3D];
+    const [v, w] = [regions, words].map((x) => unitRows(keepOn(x, wordMask && on))) as [tf.Tensor, tf.Tensor];
     const terms = tokenTerms(v, w, on, asTemperature('temperature', temperature), weigh, negatives);
     return reduceRows(tf.sum(tf.mul(weights, terms), 1), has, reduction);
   });

@@ -18,7 +18,7 @@ export function constant<T>(f: () => T): T {
 }
 
 /** `x` along the first axes where the mask `[b, n]` is set, 0 elsewhere; the mask is read as a constant. */
-export function keep<T extends tf.Tensor>(x: T, mask: tf.Tensor2D | undefined): T {
+export function keep<T extends tf.Tensor>(x: T, mask: tf.Tensor | undefined): T {
   if (!mask) return x;
   const condition = constant(() => tf.reshape(tf.notEqual(mask, 0), [...mask.shape, ...Array(x.rank - 2).fill(1)]));
   return tf.where(condition, x, 0) as T;

@@ -25,13 +25,13 @@ const mask = (counts: number[], size: number) =>
 const encoder =
   ({ words, globalText }: AlignmentInputs): EncodeWords =>
   (left, iteration) => {
-    const mean = (x: tf.Tensor3D) => {
+    const mean = (x: tf.Tensor) => {
       const weights = tf.div(left, tf.sum(left, 1, true));
-      return tf.squeeze(tf.matMul(tf.expandDims(weights, 1) as tf.Tensor3D, x), [1]);
+      return tf.squeeze(tf.matMul(tf.expandDims(weights, 1), x), [1]);
     };
     const seen = tf.mul(tf.expandDims(mean(words), 1), 0.5);
-    const encoded = tf.tanh(tf.add(tf.mul(words, 1 + 0.1 * iteration), seen)) as tf.Tensor3D;
-    return { words: encoded, globalText: tf.add(globalText!, mean(encoded)) as tf.Tensor2D };
+    const encoded = tf.tanh(tf.add(tf.mul(words, 1 + 0.1 * iteration), seen));
+    return { words: encoded, globalText: tf.add(globalText!, mean(encoded)) };
   };
 
 onEveryEngine('PyTorch goldens', () => {

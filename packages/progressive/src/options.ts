@@ -12,34 +12,34 @@ import type { SelectionOptions } from './select-keywords';
 /** What one batch brings; letters as in {@link refineAlignment}. */
 export interface AlignmentInputs {
   /** `[b, l, d]` word features W */
-  words: tf.Tensor3D;
+  words: tf.Tensor;
   /** `[b, p, d]` pixel features I, which regions are averaged from */
-  pixels: tf.Tensor3D;
+  pixels: tf.Tensor;
   /** `[b, p, d]` G = g(I), which words are compared with; I */
-  projectedPixels?: tf.Tensor3D | undefined;
+  projectedPixels?: tf.Tensor | undefined;
   /** `[d, d]` Wproj of Eq 11, rows in, columns out; identity */
-  regionProjection?: tf.Tensor2D | undefined;
+  regionProjection?: tf.Tensor | undefined;
   /** α of Eq 5; 1 */
   alpha?: ScalarLike;
   /** β of Eq 5; 1 */
   beta?: ScalarLike;
   /** `[b, l]`, 1 = a word */
-  wordMask?: tf.Tensor2D | undefined;
+  wordMask?: tf.Tensor | undefined;
   /** `[b, p]`, 1 = a pixel of the image */
-  pixelMask?: tf.Tensor2D | undefined;
+  pixelMask?: tf.Tensor | undefined;
   /** `[b, d]` image vectors of the global loss; without both globals there is none */
-  globalImage?: tf.Tensor2D | undefined;
+  globalImage?: tf.Tensor | undefined;
   /** `[b, d]` report vectors of the global loss */
-  globalText?: tf.Tensor2D | undefined;
+  globalText?: tf.Tensor | undefined;
   /** `[b, b]`, 1 = image and report belong together; the diagonal */
-  positives?: tf.Tensor2D | undefined;
+  positives?: tf.Tensor | undefined;
 }
 
 /** The text encoder on the words that are left: a 0/1 mask `[b, l]` (a constant), and the iteration, 2 … T. */
 export type EncodeWords = (
   wordMask: tf.Tensor2D,
   iteration: number,
-) => { words: tf.Tensor3D; globalText?: tf.Tensor2D | undefined };
+) => { words: tf.Tensor; globalText?: tf.Tensor | undefined };
 
 /** Options of {@link refineAlignment}. */
 export interface AlignmentOptions {
@@ -89,7 +89,7 @@ export interface AlignmentOptions {
    * data-parallel training: the rows of all replicas for the rows of this one, `[b, d]` → `[B, d]`, differentiable; the
    * global loss is over all of them, the local loss over this replica's; `positives` is then `[B, B]`
    */
-  gather?: ((vectors: tf.Tensor2D) => tf.Tensor2D) | undefined;
+  gather?: ((vectors: tf.Tensor2D) => tf.Tensor) | undefined;
 }
 
 /** What one iteration saw and chose. */

@@ -82,7 +82,7 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
     pool = 'pixels',
     attention = 'linear',
     attentionTemperature = attentionTemperatureFor(compare),
-    gather = (vectors: tf.Tensor2D) => vectors,
+    gather = (vectors: tf.Tensor2D): tf.Tensor => vectors,
   } = options;
   const iterations = local === 'joint' ? (options.iterations ?? 3) : 1;
   const weights = { global: 1, local: 1, ...options.weights };
@@ -94,9 +94,13 @@ export function refineAlignment(inputs: AlignmentInputs, options: AlignmentOptio
     const pooled = pool === 'pixels' ? pixels : compare?.kind === 'cosine' ? l2Normalize(keys) : keys;
     // pooling is linear: projecting the pixels once is projecting the regions of every iteration
     const values = regionProjection ? project(pooled, regionProjection) : pooled;
-    const allImages = globalImage && gather(globalImage);
-    const globalLoss = (text: tf.Tensor2D) =>
-      infoNce(allImages!, gather(text), { temperature: globalTemperature, directions, positives }) as tf.Scalar;
+    const allImages = globalImage && gather(globalImage as tf.Tensor2D);
+    const globalLoss = (text: tf.Tensor) =>
+      infoNce(allImages!, gather(text as tf.Tensor2D), {
+        temperature: globalTemperature,
+        directions,
+        positives,
+      }) as tf.Scalar;
 
     let left = wordMask;
     let words = keep(inputs.words, left);
@@ -151,18 +155,18 @@ const unrefined = (joint: CoImportance): CoImportance => ({
 });
 
 interface LocalTensors {
-  words: tf.Tensor3D;
-  regions: tf.Tensor3D | undefined;
-  values: tf.Tensor3D;
-  keys: tf.Tensor3D;
+  words: tf.Tensor;
+  regions: tf.Tensor | undefined;
+  values: tf.Tensor;
+  keys: tf.Tensor;
   importance: CoImportance;
-  keywordMask: tf.Tensor2D;
-  left: tf.Tensor2D | undefined;
+  keywordMask: tf.Tensor;
+  left: tf.Tensor | undefined;
 }
 
 function localLoss(
   { words, regions, values, keys, importance, keywordMask, left }: LocalTensors,
-  pixelMask: tf.Tensor2D | undefined,
+  pixelMask: tf.Tensor | undefined,
   {
     negatives = 'report',
     imageGroup,
@@ -189,19 +193,19 @@ function localLoss(
   }) as tf.Scalar;
 }
 
-function project(pixels: tf.Tensor3D, projection: tf.Tensor2D): tf.Tensor3D {
-  const [b, p, d] = pixels.shape;
+function project(pixels: tf.Tensor, projection: tf.Tensor): tf.Tensor {
+  const [b, p, d] = pixels.shape as [number, number, number];
   return tf.reshape(tf.matMul(tf.reshape(pixels, [b * p, d]), projection), [b, p, d]);
 }
 
 function encode(
   encodeWords: NonNullable<AlignmentOptions['encodeWords']>,
-  left: tf.Tensor2D,
+  left: tf.Tensor,
   iteration: number,
   inputs: AlignmentInputs,
 ) {
-  const encoded = encodeWords(left, iteration);
-  const [b, l, d] = inputs.words.shape;
+  const encoded = encodeWords(left as tf.Tensor2D, iteration);
+  const [b, l, d] = inputs.words.shape as [number, number, number];
   checkShape('encodeWords(…).words', encoded.words, `${b} ${l} ${d}`);
   if (inputs.globalImage) {
     if (!encoded.globalText) {

@@ -11,7 +11,7 @@ export interface SelectionOptions {
   /** share of the words left that is kept, in (0, 1]; 0.7 */
   keepRatio?: number;
   /** `[b, l]`, 1 = a word that is left */
-  wordMask?: tf.Tensor2D | undefined;
+  wordMask?: tf.Tensor | undefined;
   /** divides the scaled importance; the lower, the closer to the plain top k; 1 */
   temperature?: number;
   /** Gumbel noise in training; true */
@@ -57,7 +57,7 @@ export interface Selection {
  * @see Jang et al. 2017, arXiv 1611.01144 (straight-through Gumbel softmax); Kool et al. 2019, arXiv 1903.06059 (Gumbel top-k)
  */
 export function selectKeywords(
-  importance: tf.Tensor2D,
+  importance: tf.Tensor,
   {
     keepRatio = 0.7,
     wordMask,
@@ -81,43 +81,43 @@ export function selectKeywords(
     );
   }
   if (seed !== undefined) checkNumber('seed', seed, { integer: true });
-  const [b, l] = importance.shape;
+  const [b, l] = importance.shape as [number, number];
 
   return tf.tidy(() => {
-    const valid = constant(() => (wordMask ? tf.notEqual(wordMask, 0) : tf.ones([b, l], 'bool')) as tf.Tensor2D);
-    let score = tf.div(scaled(keep(importance, wordMask), valid, scale), temperature) as tf.Tensor2D;
+    const valid = constant(() => (wordMask ? tf.notEqual(wordMask, 0) : tf.ones([b, l], 'bool')));
+    let score = tf.div(scaled(keep(importance, wordMask), valid, scale), temperature);
     if (noisy) score = tf.add(score, tf.tensor2d(gumbel(b * l, seed!), [b, l]));
     const soft = maskedSoftmax(score, valid);
     const hard = constant(() => topWords(training ? score : importance, valid, keepRatio));
     return { keywordMask: training ? straightThrough(soft, hard) : hard, soft };
-  });
+  }) as Selection;
 }
 
-function scaled(importance: tf.Tensor2D, valid: tf.Tensor2D, scale: ImportanceScale): tf.Tensor2D {
+function scaled(importance: tf.Tensor, valid: tf.Tensor, scale: ImportanceScale): tf.Tensor {
   if (scale === 'raw') return importance;
-  if (scale === 'log') return tf.log(tf.maximum(importance, 1e-6)) as tf.Tensor2D;
+  if (scale === 'log') return tf.log(tf.maximum(importance, 1e-6));
   const count = constant(() => tf.maximum(tf.sum(tf.cast(valid, 'float32'), 1, true), 1));
   const average = (x: tf.Tensor) => tf.div(tf.sum(keep(x, valid), 1, true), count);
   const centred = tf.sub(importance, average(importance));
-  return tf.div(centred, tf.sqrt(tf.add(average(tf.square(centred)), 1e-12))) as tf.Tensor2D;
+  return tf.div(centred, tf.sqrt(tf.add(average(tf.square(centred)), 1e-12)));
 }
 
 /** 1 for the k best of the valid words of each row, by counting for each word those that go before it. */
-function topWords(score: tf.Tensor2D, valid: tf.Tensor2D, keepRatio: number): tf.Tensor2D {
-  const l = score.shape[1];
+function topWords(score: tf.Tensor, valid: tf.Tensor, keepRatio: number): tf.Tensor {
+  const l = score.shape[1]!;
   // k for every possible n, in float64: 0.56 · 25 is a little over 14, and float32 does not resolve the 1e-9 that mends it
   const counts = Array.from({ length: l + 1 }, (_, n) => (n ? Math.max(1, Math.ceil(keepRatio * n - 1e-9)) : 0));
-  const k = tf.gather(tf.tensor1d(counts), tf.sum(tf.cast(valid, 'int32'), 1)) as tf.Tensor;
+  const k = tf.gather(tf.tensor1d(counts), tf.sum(tf.cast(valid, 'int32'), 1));
   const [own, other] = [tf.expandDims(score, 2), tf.expandDims(score, 1)];
   const places = tf.range(0, l);
   const earlier = tf.less(tf.reshape(places, [1, 1, l]), tf.reshape(places, [1, l, 1]));
   const beaten = tf.logicalOr(tf.greater(other, own), tf.logicalAnd(tf.equal(other, own), earlier));
   const rank = tf.sum(tf.cast(tf.logicalAnd(beaten, tf.expandDims(valid, 1)), 'float32'), 2);
-  return tf.cast(tf.logicalAnd(valid, tf.less(rank, tf.expandDims(k, 1))), 'float32') as tf.Tensor2D;
+  return tf.cast(tf.logicalAnd(valid, tf.less(rank, tf.expandDims(k, 1))), 'float32');
 }
 
 /** The value of `hard`, the gradient of `soft`. */
-function straightThrough(soft: tf.Tensor2D, hard: tf.Tensor2D): tf.Tensor2D {
+function straightThrough(soft: tf.Tensor, hard: tf.Tensor): tf.Tensor {
   const estimator = tf.customGrad((_soft) => ({ value: tf.clone(hard), gradFunc: (dy: tf.Tensor) => tf.clone(dy) }));
-  return estimator(soft) as tf.Tensor2D;
+  return estimator(soft);
 }

@@ -19,7 +19,7 @@ export interface CropOptions {
   /** average over what lies between two pixels of the crop when it is smaller than the box; true */
   antialias?: boolean;
   /** `[b, r]`, 1 = an ROI; others are not read, their crops are `fill` */
-  roiMask?: tf.Tensor2D | undefined;
+  roiMask?: tf.Tensor | undefined;
   /** `[b, h, w]` of each image or `[b, r, h, w]` of each ROI, 1 = what may be seen; the background becomes `fill` */
   masks?: tf.Tensor | undefined;
   /** value of bars and background; 0 */
@@ -50,11 +50,11 @@ export interface CropOptions {
  * await cropRois(image, tf.tensor3d([[[0.75, 0.5, 0.5, 1]]]), { size: [2, 1] }).data(); // [2, 4]
  * @see Pillow, Image.resize with box and Resampling.BILINEAR
  */
-export function cropRois(images: tf.Tensor4D, boxes: tf.Tensor3D, options: CropOptions & { packed: true }): tf.Tensor4D;
-export function cropRois(images: tf.Tensor4D, boxes: tf.Tensor3D, options?: CropOptions): tf.Tensor5D;
+export function cropRois(images: tf.Tensor, boxes: tf.Tensor, options: CropOptions & { packed: true }): tf.Tensor4D;
+export function cropRois(images: tf.Tensor, boxes: tf.Tensor, options?: CropOptions): tf.Tensor5D;
 export function cropRois(
-  images: tf.Tensor4D,
-  boxes: tf.Tensor3D,
+  images: tf.Tensor,
+  boxes: tf.Tensor,
   {
     size = 224,
     margin = 0,
@@ -73,8 +73,8 @@ export function cropRois(
   checkNumber('margin', margin, { minimum: 0 });
   checkChoice('aspect', aspect, ['stretch', 'pad', 'expand']);
   checkNumber('fill', fill);
-  const [b, h, w, c] = images.shape;
-  const r = boxes.shape[1];
+  const [b, h, w, c] = images.shape as [number, number, number, number];
+  const r = boxes.shape[1]!;
   const values = boxes.dataSync();
   const on = roiMask?.dataSync();
   const there = Array.from({ length: b * r }, (_, place) => place).filter((place) => on?.[place] ?? 1);

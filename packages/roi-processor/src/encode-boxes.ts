@@ -18,14 +18,14 @@ import { isOn, keepOn } from './masks';
  * @see Vaswani et al. 2017, arXiv 1706.03762, section 3.5; Mildenhall et al. 2020, arXiv 2003.08934, Eq 4
  */
 export function encodeBoxes(
-  boxes: tf.Tensor3D,
-  { frequencies = 8, roiMask }: { frequencies?: number; roiMask?: tf.Tensor2D | undefined } = {},
+  boxes: tf.Tensor,
+  { frequencies = 8, roiMask }: { frequencies?: number; roiMask?: tf.Tensor | undefined } = {},
 ): tf.Tensor3D {
   checkGradients('encodeBoxes');
   const sizes = checkShape('boxes', boxes, 'b r 4');
   if (roiMask) checkShape('roiMask', roiMask, 'b r', sizes);
   checkNumber('frequencies', frequencies, { minimum: 1, maximum: 16, integer: true });
-  const [b, r] = boxes.shape;
+  const [b, r] = boxes.shape as [number, number, number];
   return tf.tidy(() => {
     const on = roiMask && isOn(roiMask);
     const factors = tf.tensor1d(Array.from({ length: frequencies }, (_, f) => Math.PI * 2 ** f));

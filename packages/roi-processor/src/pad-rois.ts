@@ -28,11 +28,11 @@ export interface PaddedRois {
 export function padRois(boxes: readonly (readonly Box[])[], options?: { size?: number }): PaddedRois;
 export function padRois(
   boxes: readonly (readonly Box[])[],
-  options: { size?: number; features: tf.Tensor2D },
+  options: { size?: number; features: tf.Tensor },
 ): PaddedRois & { rois: tf.Tensor3D };
 export function padRois(
   boxes: readonly (readonly Box[])[],
-  { size, features }: { size?: number; features?: tf.Tensor2D } = {},
+  { size, features }: { size?: number; features?: tf.Tensor } = {},
 ): PaddedRois & { rois?: tf.Tensor3D } {
   if (boxes.length === 0) throw new ShapeError('boxes: expected a list of boxes for each image, got no image');
   const counts = boxes.map((list) => list.length);

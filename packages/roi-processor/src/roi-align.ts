@@ -12,7 +12,7 @@ export interface RoiAlignOptions {
   /** pixel centres at ½, as everywhere else; false is the older convention, off by half a pixel; true */
   aligned?: boolean;
   /** `[b, r]`, 1 = an ROI */
-  roiMask?: tf.Tensor2D | undefined;
+  roiMask?: tf.Tensor | undefined;
 }
 
 /**
@@ -37,8 +37,8 @@ export interface RoiAlignOptions {
  * @see He et al. 2017, Mask R-CNN, arXiv 1703.06870, section 3
  */
 export function roiAlign(
-  grid: tf.Tensor4D,
-  boxes: tf.Tensor3D,
+  grid: tf.Tensor,
+  boxes: tf.Tensor,
   { size = 7, samples = 2, aligned = true, roiMask }: RoiAlignOptions = {},
 ): tf.Tensor5D {
   checkGradients('roiAlign');
@@ -46,8 +46,8 @@ export function roiAlign(
   if (roiMask) checkShape('roiMask', roiMask, 'b r', sizes);
   const [rows, columns] = checkSize(size);
   if (samples !== 'adaptive') checkNumber('samples', samples, { minimum: 1, integer: true });
-  const [b, h, w, c] = grid.shape;
-  const r = boxes.shape[1];
+  const [b, h, w, c] = grid.shape as [number, number, number, number];
+  const r = boxes.shape[1]!;
   return tf.tidy(() => {
     const on = roiMask && isOn(roiMask);
     const [down, across] = [
@@ -66,8 +66,8 @@ export function roiAlign(
 type Axis = { cells: number; pixels: number; samples: number | 'adaptive'; aligned: boolean };
 
 /** What each pixel of one axis weighs in each cell, `[b, r, cells, pixels]`. Nothing is read back from the device. */
-function axisWeights(boxes: tf.Tensor3D, axis: number, { cells, pixels, samples, aligned }: Axis): tf.Tensor {
-  const [b, r] = boxes.shape;
+function axisWeights(boxes: tf.Tensor, axis: number, { cells, pixels, samples, aligned }: Axis): tf.Tensor {
+  const [b, r] = boxes.shape as [number, number, number];
   const coordinate = (index: number) => tf.mul(tf.slice(boxes, [0, 0, index], [b, r, 1]), pixels);
   const [centre, extent] = [coordinate(axis), coordinate(axis + 2)];
   const start = tf.sub(tf.sub(centre, tf.div(extent, 2)), aligned ? 0.5 : 0);

@@ -243,7 +243,7 @@ onEveryEngine('RoiProcessor', () => {
       const inputs = setting();
       const more = (x: tf.Tensor, rows: number) =>
         tf.concat([x, tf.fill([b, rows, ...x.shape.slice(2)], Number.NaN)], 1) as never;
-      const zeros = (x: tf.Tensor2D, columns: number) => tf.concat([x, tf.zeros([b, columns])], 1) as tf.Tensor2D;
+      const zeros = (x: tf.Tensor, columns: number) => tf.concat([x, tf.zeros([b, columns])], 1);
       const longer = processor.apply({
         rois: more(inputs.rois, 2),
         boxes: more(inputs.boxes, 2),

@@ -42,15 +42,15 @@ export interface RoiProcessorOptions {
 /** What {@link RoiProcessor.apply} reads: regions, their image, and where they lie. */
 export interface RoiInputs {
   /** `[b, r, d]` ROI vectors, unit norm in the paper */
-  rois: tf.Tensor3D;
+  rois: tf.Tensor;
   /** `[b, t, c]` context tokens, the global one first; with keys 'global' the others are not read */
-  context: tf.Tensor3D;
+  context: tf.Tensor;
   /** `[b, r, 4]` `[cx, cy, w, h]` in 0…1; needed for boxEncoding 'sinusoid' */
-  boxes?: tf.Tensor3D | undefined;
+  boxes?: tf.Tensor | undefined;
   /** `[b, r]`, 1 = an ROI */
-  roiMask?: tf.Tensor2D | undefined;
+  roiMask?: tf.Tensor | undefined;
   /** `[b, t]`, 1 = a token */
-  contextMask?: tf.Tensor2D | undefined;
+  contextMask?: tf.Tensor | undefined;
 }
 
 /** What {@link RoiProcessor.apply} gives; t counts the keys. */
@@ -194,16 +194,16 @@ export class RoiProcessor {
     if (boxes) checkShape('boxes', boxes, 'b r 4', sizes);
     else if (boxEncoding === 'sinusoid')
       throw new OptionError("boxes: expected [b, r, 4], got none. Fix: pass the boxes, or boxEncoding: 'none'");
-    if (boxEncoding === 'index' && rois.shape[1] > maxRois)
+    if (boxEncoding === 'index' && rois.shape[1]! > maxRois)
       throw new ShapeError(`rois: expected at most maxRois = ${maxRois} ROIs per image, got ${rois.shape[1]}`);
     if (keys === 'patches' && !globalToken && context.shape[1] === 1)
       throw new ShapeError('context: expected a token besides the global one, got 1 token (globalToken is false)');
   }
 
   /** The tokens that are asked, 0 where masked, and their mask. */
-  private keys({ context, contextMask }: RoiInputs): { tokens: tf.Tensor3D; mask: tf.Tensor2D | undefined } {
+  private keys({ context, contextMask }: RoiInputs): { tokens: tf.Tensor; mask: tf.Tensor | undefined } {
     const { keys, globalToken } = this.options;
-    const [b, t, c] = context.shape;
+    const [b, t, c] = context.shape as [number, number, number];
     const [first, count] = keys === 'global' ? [0, 1] : globalToken ? [0, t] : [1, t - 1];
     const part = count < t;
     const mask = contextMask && part ? tf.slice(contextMask, [0, first], [b, count]) : contextMask;
@@ -214,12 +214,12 @@ export class RoiProcessor {
   /** Where the ROIs lie, `[b, r, d]` or `[1, r, d]`. */
   private places({ rois, boxes, roiMask }: RoiInputs, on: tf.Tensor | undefined): tf.Tensor | undefined {
     const { boxEncoding, frequencies } = this.options;
-    const r = rois.shape[1];
+    const [b, r] = rois.shape as [number, number, number];
     if (boxEncoding === 'none') return undefined;
     if (boxEncoding === 'index') {
       const table = tf.slice(this.get('roi_embedding.weight'), [0, 0], [r, this.width]);
       const places = tf.expandDims(table, 0);
-      return on ? keepOn(tf.tile(places, [rois.shape[0], 1, 1]), on) : places;
+      return on ? keepOn(tf.tile(places, [b, 1, 1]), on) : places;
     }
     const waves = encodeBoxes(boxes!, { frequencies, roiMask });
     const hidden = gelu(this.linear('box_encoder.fc1', waves));

@@ -37,9 +37,9 @@ export interface CoImportanceOptions {
   beta?: ScalarLike;
   weighting?: CoImportanceWeighting;
   /** `[b, l]`, 1 = a word */
-  wordMask?: tf.Tensor2D | undefined;
+  wordMask?: tf.Tensor | undefined;
   /** `[b, p]`, 1 = a pixel of the image, 0 = padding */
-  pixelMask?: tf.Tensor2D | undefined;
+  pixelMask?: tf.Tensor | undefined;
 }
 
 /**
@@ -73,16 +73,17 @@ export interface CoImportanceOptions {
  * await wordWeights.data(); // [0.8731, 0.1269]
  */
 export function coImportance(
-  similarity: tf.Tensor3D,
+  similarity: tf.Tensor,
   { alpha = 1, beta = 1, weighting = 'half', wordMask, pixelMask }: CoImportanceOptions = {},
 ): CoImportance {
   checkGradients('coImportance');
   checkShape('similarity', similarity, 'b l p');
   if (typeof alpha === 'number') checkNumber('alpha', alpha);
   if (typeof beta === 'number') checkNumber('beta', beta);
-  const [, l, p] = similarity.shape;
+  const shape = similarity.shape as [number, number, number];
+  const [, l, p] = shape;
   return tf.tidy(() => {
-    const valid = validity(similarity.shape, { wordMask, pixelMask });
+    const valid = validity(shape, { wordMask, pixelMask });
     const S = keepWhere(valid?.pair, similarity);
 
     const wordInitial = initialImportance(S, 2, alpha, valid?.pixels ?? p, {

@@ -15,7 +15,7 @@ import type { ScalarLike } from './pairwise';
  * @param valid `rows`: what there is a result for; `counted`: which entries along the axis count, undefined for all
  */
 export function initialImportance(
-  S: tf.Tensor3D,
+  S: tf.Tensor,
   axis: 1 | 2,
   factor: ScalarLike,
   count: number | tf.Tensor,

@@ -24,19 +24,19 @@ import { asCondition, keepWhere } from './masking';
  * @see Yao et al. 2022, FILIP, arXiv 2111.07783
  */
 export function lateInteraction(
-  a: tf.Tensor3D,
-  b: tf.Tensor3D,
-  { maskA, maskB }: { maskA?: tf.Tensor2D | undefined; maskB?: tf.Tensor2D | undefined } = {},
+  a: tf.Tensor,
+  b: tf.Tensor,
+  { maskA, maskB }: { maskA?: tf.Tensor | undefined; maskB?: tf.Tensor | undefined } = {},
 ): tf.Tensor2D {
   checkGradients('lateInteraction');
   const sizes = checkShape('a', a, 'n l d');
   checkShape('b', b, 'm p d', sizes);
   if (maskA) checkShape('maskA', maskA, 'n l', sizes);
   if (maskB) checkShape('maskB', maskB, 'm p', sizes);
-  const [n, l, d] = a.shape;
-  const [m, p] = b.shape;
+  const [n, l, d] = a.shape as [number, number, number];
+  const [m, p] = b.shape as [number, number, number];
   return tf.tidy(() => {
-    const tokens = (x: tf.Tensor3D, mask: tf.Tensor2D | undefined) =>
+    const tokens = (x: tf.Tensor, mask: tf.Tensor | undefined) =>
       tf.reshape(l2Normalize(keepWhere(mask && tf.expandDims(asCondition(mask), 2), x)), [-1, d]);
     const cosines = tf.reshape(tf.matMul(tokens(a, maskA), tokens(b, maskB), false, true), [n, l, m, p]);
     // −2 lies below every cosine

@@ -43,15 +43,15 @@ export interface Validity {
   /** `[b, l, p]` bool */
   pair: tf.Tensor3D;
   /** `[b, 1]` valid words, at least 1 so that it can divide */
-  words: tf.Tensor2D;
+  words: tf.Tensor;
   /** `[b, 1]` valid pixels, at least 1 */
-  pixels: tf.Tensor2D;
+  pixels: tf.Tensor;
 }
 
 /** The validity of a `[b, l, p]` matrix, or undefined when no mask was given: then nothing has to be masked. */
 export function validity(
   [b, l, p]: [number, number, number],
-  { wordMask, pixelMask }: { wordMask?: tf.Tensor2D | undefined; pixelMask?: tf.Tensor2D | undefined },
+  { wordMask, pixelMask }: { wordMask?: tf.Tensor | undefined; pixelMask?: tf.Tensor | undefined },
 ): Validity | undefined {
   const sizes = new Map(
     Object.entries({ b, l, p }).map(([letter, size]) => [letter, { size, argument: 'similarity' }]),

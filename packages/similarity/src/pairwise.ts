@@ -37,8 +37,8 @@ const KINDS: readonly SimilarityKind[] = ['cosine', 'dot', 'scaledDot'];
  * await pairwiseSimilarity(a, b, { kind: 'dot', scale: 2 }).data(); // [6, 16]
  */
 export function pairwiseSimilarity(
-  a: tf.Tensor2D,
-  b: tf.Tensor2D,
+  a: tf.Tensor,
+  b: tf.Tensor,
   { kind = 'cosine', scale = 1 }: SimilarityOptions = {},
 ): tf.Tensor2D {
   const sizes = checkShape('a', a, 'n d');
@@ -67,8 +67,8 @@ export function pairwiseSimilarity(
  * await wordPixelSimilarity(words, pixels).data(); // [1, 3]
  */
 export function wordPixelSimilarity(
-  words: tf.Tensor3D,
-  pixels: tf.Tensor3D,
+  words: tf.Tensor,
+  pixels: tf.Tensor,
   { kind = 'scaledDot', scale = 1 }: SimilarityOptions = {},
 ): tf.Tensor3D {
   const sizes = checkShape('words', words, 'b l d');

@@ -1,17 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { checkChoice, checkGradients, checkNumber, checkShape } from './checks';
-import type { CoImportance } from './co-importance';
 import { l2Normalize } from './l2-normalize';
 import { keepWhere, maskedSoftmax, validity } from './masking';
 
 /** The refined factors of Φref that regions are built from. */
-export type RefinedWeights = Pick<CoImportance, 'wordWeights' | 'pixelWeights'>;
+export type RefinedWeights = Record<'wordWeights' | 'pixelWeights', tf.Tensor>;
 
 interface Masks {
   /** `[b, l]`, 1 = a word */
-  wordMask?: tf.Tensor2D | undefined;
+  wordMask?: tf.Tensor | undefined;
   /** `[b, p]`, 1 = a pixel of the image, 0 = padding */
-  pixelMask?: tf.Tensor2D | undefined;
+  pixelMask?: tf.Tensor | undefined;
 }
 
 /**
@@ -32,7 +31,7 @@ interface Masks {
  * await refinedSimilarity(s, { wordWeights: half, pixelWeights: half }).data(); // [1, 0.5, 0, 1.5]
  */
 export function refinedSimilarity(
-  similarity: tf.Tensor3D,
+  similarity: tf.Tensor,
   { wordWeights, pixelWeights }: RefinedWeights,
   { wordMask, pixelMask }: Masks = {},
 ): tf.Tensor3D {
@@ -41,7 +40,10 @@ export function refinedSimilarity(
   checkShape('coImportance.wordWeights', wordWeights, 'b l', sizes);
   checkShape('coImportance.pixelWeights', pixelWeights, 'b p', sizes);
   return tf.tidy(() => {
-    const S = keepWhere(validity(similarity.shape, { wordMask, pixelMask })?.pair, similarity);
+    const S = keepWhere(
+      validity(similarity.shape as [number, number, number], { wordMask, pixelMask })?.pair,
+      similarity,
+    );
     return tf.mul(tf.mul(S, tf.expandDims(wordWeights, 2)), tf.expandDims(pixelWeights, 1)) as tf.Tensor3D;
   });
 }
@@ -52,9 +54,9 @@ export type Attention = 'linear' | 'softmax' | 'relu';
 /** Options of {@link regionFeatures}. */
 export interface RegionOptions extends Masks {
   /** `[d, d]` Wproj, rows in, columns out; identity if left out */
-  projection?: tf.Tensor2D | undefined;
+  projection?: tf.Tensor | undefined;
   /** `[d]` added after the projection; none, as the paper reads */
-  bias?: tf.Tensor1D | undefined;
+  bias?: tf.Tensor | undefined;
   attention?: Attention;
   /** τ of 'softmax'; 1 */
   attentionTemperature?: number;
@@ -91,8 +93,8 @@ export interface RegionOptions extends Masks {
  * await regionFeatures(s, pixels, coImportance(s)).data(); // [1, 0, 0.6, 0.8]
  */
 export function regionFeatures(
-  similarity: tf.Tensor3D,
-  pixels: tf.Tensor3D,
+  similarity: tf.Tensor,
+  pixels: tf.Tensor,
   { wordWeights, pixelWeights }: RefinedWeights,
   {
     wordMask,
@@ -115,14 +117,15 @@ export function regionFeatures(
   checkChoice('attention', attention, ['linear', 'softmax', 'relu']);
   checkNumber('attentionTemperature', attentionTemperature, { above: 0 });
   checkChoice('pixelWeighting', pixelWeighting, ['refined', 'uniform']);
-  const [b, l, p] = similarity.shape;
-  const d = pixels.shape[2];
+  const shape = similarity.shape as [number, number, number];
+  const [b, l, p] = shape;
+  const d = pixels.shape[2]!;
 
   return tf.tidy(() => {
-    const valid = validity(similarity.shape, { wordMask, pixelMask });
+    const valid = validity(shape, { wordMask, pixelMask });
     const S = keepWhere(valid?.pair, similarity);
     const I = pixelMask ? keepWhere(tf.expandDims(valid!.pixel, 2), pixels) : pixels;
-    const Q = pixelWeighting === 'refined' ? (tf.expandDims(pixelWeights, 1) as tf.Tensor3D) : undefined;
+    const Q = pixelWeighting === 'refined' ? tf.expandDims(pixelWeights, 1) : undefined;
 
     let regions = tf.matMul(pixelAttention(S, Q, valid?.pair, attention, attentionTemperature), I) as tf.Tensor3D;
     if ((bias || !normalize) && attention !== 'softmax') {
@@ -138,19 +141,16 @@ export function regionFeatures(
 
 /** Q_j f(S_ij) as `[b, l, p]`, S being 0 at invalid pairs already. */
 function pixelAttention(
-  S: tf.Tensor3D,
-  Q: tf.Tensor3D | undefined,
-  pair: tf.Tensor3D | undefined,
+  S: tf.Tensor,
+  Q: tf.Tensor | undefined,
+  pair: tf.Tensor | undefined,
   attention: Attention,
   temperature: number,
-): tf.Tensor3D {
+): tf.Tensor {
   if (attention === 'softmax') {
     const logits = temperature === 1 ? S : tf.div(S, temperature);
     // a weight of 0 is a pixel that is masked, or one whose exponential has underflowed
-    return maskedSoftmax(
-      Q ? (tf.add(logits, tf.log(tf.maximum(Q, 1e-30))) as tf.Tensor3D) : (logits as tf.Tensor3D),
-      pair,
-    );
+    return maskedSoftmax(Q ? tf.add(logits, tf.log(tf.maximum(Q, 1e-30))) : logits, pair);
   }
   const similarity = attention === 'relu' ? tf.relu(S) : S;
   return Q ? tf.mul(similarity, Q) : similarity;

@@ -25,8 +25,9 @@ export type Loss = tf.Tensor | { total: tf.Tensor; terms?: Record<string, tf.Ten
  *   `unused` (names, sorted). All tensors belong to the caller.
  * @throws {Error} if no parameter takes part at all, or if the loss is not a scalar.
  * @example
- * const parameters = new Map([['w', tf.variable(tf.tensor1d([1, 2]))], ['frozen', tf.variable(tf.scalar(3))]]);
- * const { value, gradients, unused } = valueAndGradients(() => tf.sum(tf.square(parameters.get('w'))), parameters);
+ * const [w, frozen] = [tf.variable(tf.tensor1d([1, 2])), tf.variable(tf.scalar(3))];
+ * const parameters = new Map<string, tf.Variable>([['w', w], ['frozen', frozen]]);
+ * const { value, gradients, unused } = valueAndGradients(() => tf.sum(tf.square(w)), parameters);
  * value // 5
  * gradients.get('w') // [2, 4]
  * unused // ["frozen"]

@@ -102,9 +102,9 @@ const ready = (thread: Worker): Promise<void> =>
  * @throws {Error} outside such a thread.
  * @example
  * // in replica.js
- * const program = () => serveReplica(async ({ seed }, group) => {
+ * const program = () => serveReplica<{ seed: number }, { share: number }>(async ({ seed }, group) => {
  *   const w = tf.variable(tf.scalar(seed));
- *   return ({ share }) => tf.tidy(() => w.assign(group.allMean(new Map([['w', tf.mul(w, share)]])).get('w')));
+ *   return ({ share }) => tf.tidy(() => w.assign(group.allMean(new Map([['w', tf.mul(w, share)]])).get('w')! as tf.Scalar));
  * });
  */
 export async function serveReplica<Setup, Share>(

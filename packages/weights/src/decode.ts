@@ -28,7 +28,7 @@ export class SafetensorsMap extends Map<string, SafetensorsEntry> {
  *   known, an I64 that needs more than 32 bits, a BOOL other than 0 and 1.
  * @example
  * const bytes = encodeSafetensors(new Map([['w', { shape: [2], data: Float32Array.of(1, 2) }]]));
- * decodeSafetensors(bytes).get('w').data; // [1, 2]
+ * decodeSafetensors(bytes).get('w')!.data; // [1, 2]
  * @see https://github.com/huggingface/safetensors
  */
 export function decodeSafetensors(bytes: Uint8Array): SafetensorsMap {

@@ -22,7 +22,7 @@ export type SafetensorsOptions = { metadata?: Record<string, string> };
  * @example
  * const bytes = encodeSafetensors(new Map([['w', { dtype: 'F16', shape: [1], data: Float32Array.of(1 / 3) }]]));
  * bytes.length; // 66
- * decodeSafetensors(bytes).get('w').data; // [0.33325195]
+ * decodeSafetensors(bytes).get('w')!.data; // [0.33325195]
  */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, SafetensorsInput>,

@@ -29,7 +29,7 @@ export type OpenSafetensors = {
  * const tensors = new Map([['a', { shape: [1], data: Float32Array.of(1) }], ['b', { shape: [2], data: Int8Array.of(2, 3) }]]);
  * const file = await openSafetensors(encodeSafetensors(tensors));
  * file.names; // ["a","b"]
- * file.entries.get('b').shape; // [2]
+ * file.entries.get('b')!.shape; // [2]
  * (await file.read('b')).data; // [2, 3]
  * await file.close();
  */

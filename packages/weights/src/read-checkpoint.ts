@@ -51,7 +51,7 @@ export class WeightsMap extends SafetensorsMap {
  *   'gAKKCmz8nEb5IGqoUBkugAJN6QMugAJ9LoACfVUBd2N0b3JjaC5fdXRpbHMKX3JlYnVpbGRfdGVuc29yCigoVQdzdG9yYWdlY3RvcmNoCkZs' +
  *   'b2F0U3RvcmFnZQpVATBVA2NwdUsCTnRRSwBLAoVLAYV0UnMugAJdVQEwYS4CAAAAAAAAAAAAgD8AAABA';
  * const tensors = await readPyTorchCheckpoint(Buffer.from(saved, 'base64'));
- * tensors.get('w').data; // [1, 2]
+ * tensors.get('w')!.data; // [1, 2]
  * tensors.prefix; // ""
  * @see https://docs.pytorch.org/docs/stable/notes/serialization.html
  */

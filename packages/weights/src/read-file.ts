@@ -10,7 +10,7 @@ import { openSafetensors } from './open-safetensors';
  * @throws {SafetensorsError} as {@link decodeSafetensors}; its message starts with the path, `code` is the system's (`ENOENT`).
  * @example
  * const bytes = encodeSafetensors(new Map([['w', { shape: [2], data: Float32Array.of(1, 2) }]]));
- * (await readSafetensors(bytes)).get('w').shape; // [2]
+ * (await readSafetensors(bytes)).get('w')!.shape; // [2]
  */
 export async function readSafetensors(pathOrBytes: string | Uint8Array): Promise<SafetensorsMap> {
   if (typeof pathOrBytes !== 'string') return decodeSafetensors(pathOrBytes);

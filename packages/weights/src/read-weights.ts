@@ -34,7 +34,7 @@ const usual = [
  * const folder = await mkdtemp('weights-');
  * await writeSafetensors(`${folder}/model.safetensors`, new Map([['w', { shape: [1], data: Float32Array.of(7) }]]));
  * const weights = await readWeights(folder);
- * weights.get('w').data; // [7]
+ * weights.get('w')!.data; // [7]
  * weights.source.length; // 1
  */
 export async function readWeights(

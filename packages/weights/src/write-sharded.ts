@@ -26,7 +26,7 @@ export type ShardedOptions = SafetensorsOptions & { maxShardBytes?: number };
  * const folder = await mkdtemp('weights-');
  * const tensors = new Map([['a', { shape: [2], data: Float32Array.of(1, 2) }], ['b', { shape: [1], data: Int8Array.of(3) }]]);
  * (await writeSafetensorsSharded(folder, tensors, { maxShardBytes: 8 })).length; // 3
- * (await readWeights(folder)).get('b').data; // [3]
+ * (await readWeights(folder)).get('b')!.data; // [3]
  * @see https://huggingface.co/docs/huggingface_hub/package_reference/serialization
  */
 export async function writeSafetensorsSharded(
