@@ -5,12 +5,12 @@ import { checkBrowser } from './browser';
 import { forEachTwo } from './command';
 import { checkContents, publishedFiles, updateContents } from './contents';
 import { checkLossProject, lossProject } from './loss';
-import { checkPlan } from './plan';
 import { publish } from './publish';
 import { publicPackages, scratchCopy } from './scratch';
 import { checkSnapshot } from './snapshot';
 import { root, setStage } from './stage';
 import { Story } from './story';
+import { checkTrainer } from './trainers';
 import { checkUpgrade } from './upgrade';
 import { checkUsable } from './usable';
 
@@ -67,7 +67,11 @@ try {
   });
   await story.chapter('The browser', () => checkBrowser(stage));
   const plan = join(stage.folder, 'projects/plan');
-  await story.chapter('PLAN from published packages', () => checkPlan(stage, plan));
+  const regionmed = join(stage.folder, 'projects/regionmed');
+  await story.chapter('The trainers by npm create @medalign', async () => {
+    const said = [await checkTrainer(stage, 'plan', plan), await checkTrainer(stage, 'regionmed', regionmed)];
+    return `made, installed, type-checked, and a smoke run with checkpoint, curves and report: ${said.join(', ')}`;
+  });
   await story.chapter('An upgrade', () => checkUpgrade(stage, checkout, loss, plan));
   await story.chapter('A snapshot', async () =>
     checkSnapshot(stage, await scratchCopy(stage.run, join(stage.folder, 'snapshot'))),

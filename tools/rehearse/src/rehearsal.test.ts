@@ -61,6 +61,12 @@ describe('a package on the registry', () => {
     await declared.usable();
   });
 
+  it('fails with an import of something gone, that nothing loads at first', async () => {
+    const index = "export const one = async () => (await import('ms/gone.js')).default('1 s');\n";
+    const { usable } = await published('lazy', { dependencies: { ms: '^2.1.3' } }, { 'dist/index.js': index });
+    await expect(usable()).rejects.toThrow(/ms\/gone\.js: Cannot find module/);
+  });
+
   it('fails with a dependency of its types that is not declared', async () => {
     const index = "import type { Tensor } from '@tensorflow/tfjs-core';\nexport declare const one: Tensor;\n";
     const { usable } = await published('undeclared-types', {}, { 'dist/index.d.ts': index });

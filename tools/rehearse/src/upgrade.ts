@@ -1,11 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { publishedFiles } from './contents';
 import { checkLossProject } from './loss';
-import { evaluatePlan } from './plan';
 import { checkOneCopy, install, installed } from './project';
 import { changeset, publish } from './publish';
 import { publicPackages } from './scratch';
 import type { Stage } from './stage';
+import { checkPacked, evaluatePlan, packTrainers } from './trainers';
 
 /**
  * The next release: `changeset version` with what is pending, and a minor of every package beside it, so that there is
@@ -18,7 +19,13 @@ export async function nextRelease(stage: Stage, checkout: string): Promise<strin
   for (const { name, version, directory } of publicPackages(checkout))
     if (!readFileSync(join(checkout, directory, 'CHANGELOG.md'), 'utf8').includes(`## ${version}\n`))
       throw new Error(`${name}: CHANGELOG.md says nothing about ${version}.`);
-  return publish(stage, checkout);
+  await packTrainers(stage.run, checkout);
+  const published = await publish(stage, checkout);
+  for (const { name, version } of publicPackages(checkout))
+    if (!(await publishedFiles(stage, name, version)).includes('CHANGELOG.md'))
+      throw new Error(`${name}@${version}: expected CHANGELOG.md in the package. Fix: name it in "files".`);
+  await checkPacked(stage, checkout);
+  return published;
 }
 
 /** Projects with the version before move to the next one: one copy of each package, and they still work. */
@@ -42,5 +49,5 @@ export async function checkUpgrade(stage: Stage, checkout: string, loss: string,
   await checkLossProject(stage, loss);
   await evaluatePlan(stage, plan);
   const copies = installed(plan, '@medalign').length;
-  return `${before!.version} → ${versions.get(before!.name)}, one copy of each of ${copies} packages, the loss is the same, PLAN evaluates the checkpoint of the version before`;
+  return `${before!.version} → ${versions.get(before!.name)}, the same code under the next number: changelogs, one copy of each of ${copies} packages, the loss and PLAN's checkpoint still work`;
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { browserPackages } from './browser';
+import { checkImports } from './imports';
 import { freshProject } from './project';
 import { readManifest } from './scratch';
 import type { Stage } from './stage';
@@ -8,7 +9,7 @@ import { checkTypes } from './types';
 
 /**
  * Installs one package alone, and uses it in every way that it promises: each entry by `import` and by `require`, with
- * the same names; its types under `nodenext` and `bundler`; its commands.
+ * the same names; its types under `nodenext` and `bundler`; what it imports only when it is needed; its commands.
  *
  * Alone, because a dependency that was not declared is found in a project where something else has brought it. What is
  * for Node gets Node's types beside it, as a project for Node has them.
@@ -48,6 +49,7 @@ console.log(JSON.stringify(names));`,
   );
   writeFileSync(join(folder, 'use.mts'), typed.join('\n'));
   await checkTypes(stage, folder, 'use.mts');
+  await checkImports(stage, join(folder, 'node_modules', name));
 
   for (const file of Object.keys(exports).filter((entry) => entry.endsWith('.json')))
     await stage.run(process.execPath, ['-p', `require('${join(name, file)}')`], folder);
