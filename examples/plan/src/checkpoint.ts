@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { readManifest, type SplitManifest } from '@medalign/datasets';
 import {
   CheckpointError,
@@ -12,6 +12,7 @@ import {
 } from '@medalign/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Alignment, type Config, configSchema } from './config';
+import { modelFile } from './export';
 import type { PlanModel } from './model';
 import { resolveAlignment } from './recipes';
 import { initialModel } from './step';
@@ -91,6 +92,8 @@ function configOf(sets: string[], say: (problems: string) => Error): Config {
 function fileOf(path: string): string {
   const wanted = `--checkpoint ${path}: expected a run folder, or a folder or file such as checkpoints/step-00000200.safetensors`;
   if (!existsSync(path)) throw new CheckpointError(`${wanted}; there is nothing at this path`);
+  if (basename(path) === modelFile)
+    throw new CheckpointError(`${path}: is the model for the page and other programs: what it was trained on is not in it. Fix: --checkpoint ${dirname(path)}`); // biome-ignore format: one line
   if (!statSync(path).isDirectory()) return path;
   const latest = latestCheckpoint(path);
   if (latest) return latest;

@@ -70,6 +70,11 @@ export const configSchema = z.strictObject({
       /** Broken images that are skipped before the run stops. */
       badImageLimit: z.number().int().min(0).default(10),
     })
+    .refine(({ kind, path }) => kind !== 'phantom' || path === undefined, {
+      path: ['path'],
+      message:
+        'expected none, since the phantom is generated. Fix: --set data.kind=pairs for a table of images and texts, or the kind of the data set',
+    })
     .prefault({}),
   image: z
     .strictObject({

@@ -3,6 +3,7 @@ import {
   DataError,
   type Dataset,
   givenSplit,
+  patientHash,
   type Sample,
   type Split,
   type SplitManifest,
@@ -82,17 +83,25 @@ export async function evaluationData(
   const notes: string[] = [];
   if (!manifest) notes.push('There is no split.json beside the checkpoint: what it was trained on is not known.');
   const known = trainingPatients(dataset, trainingIds);
-  const seen = samples.flatMap(({ patientId }) => (known.has(patientId) ? [patientId] : []));
+  const hashes = new Set(kind === 'phantom' && !same ? [] : manifest?.parts.train.patientHashes);
+  const numbered = new Set(samples.map(({ patientId }) => patientId).filter((id) => hashes.has(patientHash(id))));
+  // Sets of different kinds number their patients anew: equal ids are a hint, and no more.
+  const sameNumbers = kind === trained.kind;
+  const seen = samples.flatMap(({ patientId }) =>
+    known.has(patientId) || (sameNumbers && numbered.has(patientId)) ? [patientId] : [],
+  );
   const leaked = { images: seen.length, patients: new Set(seen).size };
   if (leaked.images > 0) {
     const what = `${leaked.images} of ${samples.length} images are of ${leaked.patients} patients that the model was trained on`;
     if (!allowTrained) {
       throw new ConfigError(
-        `--split ${part}: ${what}: no result. Fix: --split test; or --allow-training-patients, which the tables then say`,
+        `--split ${part}: ${what}, such as ${seen[0]}: no result. Fix: ${own ? '--split test' : 'leave them out of the data'}; or --allow-training-patients, which the tables then say`,
       );
     }
     notes.push(`NOT A RESULT: ${what}.`);
   }
+  if (!sameNumbers && numbered.size > 0 && leaked.images === 0)
+    notes.push(`${numbered.size} patients have ids that training patients have, such as ${[...numbered][0]}: if they are the same people, this is no result.`); // biome-ignore format: one sentence
   if (own && part === 'validation')
     notes.push('Validation patients: training looked at them to set its learning rate.');
   return { kind, dataset, samples, part, split, own, leaked, trainingIds, allowTrained, notes };

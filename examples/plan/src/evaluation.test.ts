@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { useBackend } from '@medalign/backend';
+import { patientHash } from '@medalign/datasets';
 import { miniatureChexpert, miniatureMimicCxrJpg, miniatureRsnaPneumonia } from '@medalign/testing/miniatures';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from './checkpoint';
@@ -18,6 +19,7 @@ const run = join(folder.path, 'run');
 beforeAll(async () => {
   await useBackend('wasm');
   await trainTiny(run);
+  writeFileSync(join(run, 'model.safetensors'), ''); // as run.ts does; its bytes are not looked at
 });
 afterAll(folder.remove);
 
@@ -74,6 +76,12 @@ describe('the command', () => {
       3,
       ['--task', 'grounding', '--checkpoint', '/no/such/run'],
       /--checkpoint \/no\/such\/run: expected a run folder.*there is nothing at this path/,
+    ],
+    [
+      'the model file of a run',
+      3,
+      ['--task', 'grounding', '--checkpoint', join(run, 'model.safetensors')],
+      /model\.safetensors: is the model for the page.*Fix: --checkpoint .*run$/m,
     ],
     ['an unknown engine', 4, ['--task', 'grounding', '--checkpoint', run, '--backend', 'abacus'], /'abacus'/],
     // The many resamples take longer than the signal needs to arrive.
@@ -139,6 +147,24 @@ describe('what is read', () => {
     const all = { kind: 'mimic-cxr-jpg', path, part: 'all', read: {} } as const;
     // 02aa804e is one of two images of subject 10000032.
     await expect(evaluationData(loaded.config, known, all)).rejects.toThrow(/2 of 6 images are of 1 patients/);
+  });
+
+  it('knows the training patients of a table in another one, whatever the images are called there', async () => {
+    const table = join(folder.path, 'other.csv');
+    writeFileSync(join(folder.path, 'x.png'), '');
+    writeFileSync(table, 'image,text,patient,id\nx.png,Clear lungs.,ann,1\nx.png,Effusion.,bob,2\n');
+    const loaded = await loadModel(run);
+    loaded.model.dispose();
+    const trained = { ...loaded.trained, kind: 'pairs' as const };
+    const train = { ...loaded.manifest!.parts.train, ids: ['gone'], patientHashes: [patientHash('bob')] };
+    const known = { trained, manifest: { ...loaded.manifest!, dataset: 'first', parts: { ...loaded.manifest!.parts, train } } }; // biome-ignore format: one line
+    const all = { kind: 'pairs', path: table, part: 'all', read: {} } as const;
+    await expect(evaluationData(loaded.config, known, all)).rejects.toThrow(/1 of 2 images are of 1 patients.*such as bob.*leave them out/); // biome-ignore format: one line
+    // a set of another kind may number other people the same way
+    const elsewhere = { ...known, trained: { ...loaded.trained, kind: 'covid-chestxray' as const } };
+    const { leaked, notes } = await evaluationData(loaded.config, elsewhere, all);
+    expect(leaked.images).toBe(0);
+    expect(notes.join()).toMatch(/1 patients have ids that training patients have, such as bob/);
   });
 
   it('is read as the training read it, with labels where a task needs them', async () => {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { ConfigError, chooseSettings, configText, loadConfig, runMain, seedList } from '@medalign/trainer';
+import { ConfigError, chooseSettings, configOfRun, configText, loadConfig, runMain, seedList } from '@medalign/trainer';
 import { Command } from 'commander';
 import { configSchema } from './config';
 import { addEvaluateCommand } from './evaluate-command';
@@ -60,13 +60,16 @@ await runMain(async (signal) => {
         'evaluate.pictures=2',
       ]
     : [];
+  // a table is one of pairs; whatever else the file or --set says comes after
+  const isTable = /\.(csv|tsv|jsonl|parquet)$/i.test(options.data ?? '') && !options.config && !options.resume;
   const sets = [
     ...smoke,
+    ...(isTable ? ['data.kind=pairs'] : []),
     ...(options.set ?? []),
     ...(options.data ? [`data.path=${JSON.stringify(options.data)}`] : []),
   ];
   const config = loadConfig({
-    file: options.config ?? (options.resume ? `${options.resume}/config.resolved.yaml` : `${here}configs/phantom.yaml`),
+    file: options.config ?? (options.resume ? configOfRun(options.resume) : `${here}configs/phantom.yaml`),
     sets,
     schema: configSchema,
   });

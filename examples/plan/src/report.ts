@@ -74,8 +74,13 @@ export async function writePlanReport({
     overlays: groups,
     refinement,
     notes: [
-      'Every number is read on patients that the model never saw. Intervals are 95 % percentile bootstraps over images.',
-      'The absolute CNR alone proves little: untrained maps of images with salient lesions reach 1 and more. Read it beside the signed CNR, the specificity and the wrong-phrase control.',
+      ...data.dataset.notes,
+      'Every number is read on the test part of the split by patient, which training never read. Intervals are 95 % percentile bootstraps over images.',
+      ...(data.split.test.some(({ findings }) => findings?.length)
+        ? [
+            'The absolute CNR alone proves little: untrained maps of images with salient lesions reach 1 and more. Read it beside the signed CNR, the specificity and the wrong-phrase control.',
+          ]
+        : []),
     ],
     config: { ...config, model: resolveModel(config), alignment },
     environment: JSON.parse(readFileSync(folder.file('env.json'), 'utf8')),

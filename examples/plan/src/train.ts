@@ -162,7 +162,10 @@ export async function train(
         await setImmediate(); // signals and threads get their turn: images from memory never wait for anything
         const stopping = signal?.aborted ?? false;
         if (step === total || stopping || step % config.train.checkpointEverySteps === 0) await save();
-        if (stopping) throw signal!.reason;
+        if (stopping) {
+          if (run) process.stderr.write(`saved step ${step} of ${total}; --resume ${run.path} goes on from there\n`);
+          throw signal!.reason;
+        }
         if (step >= total) break;
       }
     }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
-import { applyManifest, type MedRegionSample } from '@medalign/datasets';
+import { applyManifest, type MedRegionSample, patientHash } from '@medalign/datasets';
 import { createTokenizer } from '@medalign/encoders';
 import { writeReport } from '@medalign/report';
 import { ConfigError } from '@medalign/trainer';
@@ -156,10 +156,14 @@ async function evaluationData(
   const strangers = config.data.kind === 'phantom' && (trained.kind !== 'phantom' || trained.seed !== seed);
   const ids = new Set(strangers ? [] : manifest?.parts.train.ids);
   const patients = new Set(dataset.samples.filter(({ id }) => ids.has(id)).map(({ patientId }) => patientId));
-  const leaked = samples.filter(({ patientId }) => patients.has(patientId)).length;
+  const numbered = config.data.kind === trained.kind && !strangers ? manifest?.parts.train.patientHashes : undefined;
+  const hashes = new Set(numbered);
+  const leaked = samples.filter(
+    ({ patientId }) => patients.has(patientId) || hashes.has(patientHash(patientId)),
+  ).length;
   if (leaked > 0 && !allowTrained) {
     throw new ConfigError(
-      `--split ${part}: ${leaked} of ${samples.length} images are of patients that the model was trained on: no result. Fix: --split test; or --allow-training-patients, which the result then says`,
+      `--split ${part}: ${leaked} of ${samples.length} images are of patients that the model was trained on: no result. Fix: ${same ? '--split test' : 'leave them out of the data'}; or --allow-training-patients, which the result then says`,
     );
   }
   if (!manifest) say('There is no split.json beside the checkpoint: what it was trained on is not known.');

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { ConfigError, chooseSettings, configText, loadConfig, runMain, seedList } from '@medalign/trainer';
+import { ConfigError, chooseSettings, configOfRun, configText, loadConfig, runMain, seedList } from '@medalign/trainer';
 import { Command } from 'commander';
 import { configSchema, evaluationTasks, parts } from './config';
 import type { EvaluationOptions } from './evaluation';
@@ -99,7 +99,7 @@ program
     if (resume && checkpoint)
       throw new ConfigError('--checkpoint: a run that is resumed has its own start. Fix: leave it out');
     const sets = [...(smoke ? vqaSmoke : []), ...(data ? [`data.path=${JSON.stringify(data)}`] : []), ...(set ?? [])];
-    const file = config ?? (resume ? `${resume}/config.resolved.yaml` : `${here}configs/vqa-rad.yaml`);
+    const file = config ?? (resume ? configOfRun(resume) : `${here}configs/vqa-rad.yaml`);
     const flags = { overwrite: Boolean(overwrite), json: Boolean(json), printConfig: Boolean(printConfig) };
     asking = { file, checkpoint, sets, backend, out, resume, ...flags };
   });
@@ -143,7 +143,7 @@ await runMain(async (signal) => {
     ...(options.set ?? []),
   ];
   const config = loadConfig({
-    file: options.config ?? (options.resume ? `${options.resume}/config.resolved.yaml` : `${here}configs/phantom.yaml`),
+    file: options.config ?? (options.resume ? configOfRun(options.resume) : `${here}configs/phantom.yaml`),
     sets,
     schema: configSchema,
   });

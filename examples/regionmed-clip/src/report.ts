@@ -44,7 +44,8 @@ export async function writeRegionMedReport(inputs: RegionMedReportInputs): Promi
     overlays: overlays.length ? [{ title: 'Where ROIs look', caption: attentionLegend, overlays }] : [],
     examples,
     notes: [
-      'Every number is read on patients that the model never saw. Intervals are 95 % percentile bootstraps over images: they say how much other test images would change a number, not how much another training seed would (--ablate).',
+      ...data.dataset.notes,
+      'Every number is read on the test part of the split by patient, which training never read. Intervals are 95 % percentile bootstraps over images: they say how much other test images would change a number, not how much another training seed would (--ablate).',
       'Hard negatives: an ROI must be strictly closer to the region caption of its image than to all its negative captions at once. With five of them, guessing is right once in six.',
       'Pointing game: won if the place with the highest attention (mean over heads) lies in the box of the ROI that looks. Chance is the share of the image that the box covers; nothing in the losses asks for it.',
       'Recall depends on the size of the gallery and on how many texts are equal: compare with chance, never with another gallery.',

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { writeManifest } from '@medalign/datasets';
+import { join } from 'node:path';
+import { checkSameSplit, writeManifest } from '@medalign/datasets';
 import { type MetricsLine, RunFolder, readMetrics } from '@medalign/trainer';
 import type { Config } from './config';
 import { RegionMedData } from './data';
@@ -34,10 +35,11 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
   const { train: training, validation, test } = data.split;
   data.checkBatchSizes();
   say(
-    `${data.dataset.name}: ${training.length} images to train on, ${validation.length} to validate, ${test.length} to test; no patient in two parts`,
+    `${data.dataset.name}: ${training.length} images to train on, ${validation.length} to validate, ${test.length} to test, of different patients`,
   );
   for (const note of data.dataset.notes) say(`  ${note}`);
   for (const [reason, count] of Object.entries(data.dataset.counts.dropped)) say(`  ${count} left out: ${reason}`);
+  if (resume !== undefined) await checkSameSplit(join(resume, 'split.json'), data.split.manifest);
   const folder = new RunFolder(resume ?? out ?? `runs/regionmed-${new Date().toISOString().replace(/[:.]/g, '-')}`, {
     config,
     engine,

@@ -196,7 +196,10 @@ export async function train(
         await setImmediate(); // signals and threads get their turn: images from memory never wait for anything
         const stopping = signal?.aborted ?? false;
         if (done || stopping || step % checkpointEverySteps === 0) await save();
-        if (stopping) throw signal!.reason;
+        if (stopping) {
+          if (run) process.stderr.write(`saved step ${step}; --resume ${run.path} goes on from there\n`);
+          throw signal!.reason;
+        }
         if (done) break;
       }
     }

@@ -131,6 +131,7 @@ export async function trainVqa(
         await setImmediate(); // signals get their turn: images from memory never wait for anything
         if (signal?.aborted) {
           await save();
+          process.stderr.write(`saved step ${step} of ${total}; --resume goes on from there\n`);
           throw signal.reason;
         }
         if (step >= total) break;

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { useBackend } from '@medalign/backend';
-import { writeManifest } from '@medalign/datasets';
+import { checkSameSplit, writeManifest } from '@medalign/datasets';
 import {
   CheckpointError,
   ConfigError,
@@ -53,6 +53,7 @@ export async function vqa({ file, checkpoint, sets, backend, out, resume, overwr
   for (const note of notes) say(`  ${note}`);
   for (const [reason, count] of Object.entries(data.dataset.counts.dropped)) say(`  ${count} left out: ${reason}`);
   const path = resume ?? out ?? `runs/regionmed-vqa-${new Date().toISOString().replace(/[:.]/g, '-')}`;
+  if (resume !== undefined) await checkSameSplit(join(resume, 'split.json'), split.manifest);
   const folder = new RunFolder(path, { config, engine, resume: resume !== undefined, overwrite });
   await writeManifest(folder.file('split.json'), split.manifest);
 

@@ -63,5 +63,9 @@ export function createTrainer(name: string, target: string, { from = packed }: {
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   writeFileSync(join(target, 'tsconfig.json'), `${JSON.stringify(typescript, null, 2)}\n`);
   writeFileSync(join(target, '.gitignore'), 'node_modules/\nruns/\n');
-  return [`cd ${target}`, 'npm install', `npm run ${trainer.script} -- --smoke`];
+  return [
+    `cd ${/^[\w./@:-]+$/.test(target) ? target : JSON.stringify(target)}`,
+    'npm install',
+    `npm run ${trainer.script} -- --smoke`,
+  ];
 }

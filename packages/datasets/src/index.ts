@@ -57,6 +57,8 @@ export { type RsnaPneumoniaOptions, rsnaPneumonia } from './rsna-pneumonia';
 export { type SlakeOptions, slake } from './slake';
 export {
   applyManifest,
+  checkSameSplit,
+  patientHash,
   readManifest,
   type Split,
   type SplitManifest,

@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyManifest, type Dataset, readManifest, splitByPatient, splitNames, writeManifest } from './index';
+import {
+  applyManifest,
+  checkSameSplit,
+  type Dataset,
+  patientHash,
+  readManifest,
+  splitByPatient,
+  splitNames,
+  writeManifest,
+} from './index';
 
 const dataset = (patients: string[], together?: string[][]): Dataset => ({
   name: 'test',
@@ -70,6 +79,13 @@ describe('splitByPatient', () => {
     const manifest = await readManifest(path);
     expect(manifest).toEqual(split.manifest);
     expect(applyManifest(set, manifest).test).toEqual(split.test);
+    expect(manifest.parts.test.patientHashes).toEqual([...new Set(split.test.map((s) => patientHash(s.patientId)))].sort()); // biome-ignore format: one line
+    await checkSameSplit(path, split.manifest);
+    await checkSameSplit(join(path, 'none'), split.manifest);
+    const other = splitByPatient(set, { seed: 3 }).manifest;
+    await expect(checkSameSplit(path, other)).rejects.toThrow(
+      /the train part was \d+ samples of .*Fix: go on with the data/,
+    );
     expect(manifest.options).toEqual({
       by: 'patient',
       fractions: { train: 0.8, validation: 0.1, test: 0.1 },

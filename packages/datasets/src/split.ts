@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { randomStream } from './random';
 import { DataError, type Dataset, type Sample } from './types';
@@ -33,11 +34,31 @@ export interface SplitManifest {
     /** What the reader was asked for (`dataset.options`): which text, which labels, how pixels are scaled. */
     reader?: Record<string, unknown>;
   };
-  parts: Record<SplitName, { patients: number; samples: number; sha256: string; ids: string[] }>;
+  parts: Record<
+    SplitName,
+    {
+      patients: number;
+      samples: number;
+      sha256: string;
+      ids: string[];
+      /** {@link patientHash} of each patient, sorted: who was in the part, whatever the images are called elsewhere. */
+      patientHashes?: string[];
+    }
+  >;
 }
 
 /** The samples of the three parts, and the manifest that names them. */
 export type Split = Record<SplitName, Sample[]> & { manifest: SplitManifest };
+
+/**
+ * A patient's id as a manifest may be published with: the first 16 hexadecimal digits of its sha256. It tells the same
+ * patient apart from others; whoever can guess an id can check the guess, so it hides no number that is a secret.
+ *
+ * @example
+ * patientHash('p10000032') // "728964fdc3d33dfe"
+ */
+export const patientHash = (patientId: string): string =>
+  createHash('sha256').update(patientId).digest('hex').slice(0, 16);
 
 const sha256OfIds = (ids: readonly string[]) =>
   createHash('sha256')
@@ -133,8 +154,9 @@ export function manifestOf(
   const described = Object.fromEntries(
     splitNames.map((name) => {
       const ids = parts[name].map(({ id }) => id).sort();
-      const patients = new Set(parts[name].map(({ patientId }) => patientId)).size;
-      return [name, { patients, samples: ids.length, sha256: sha256OfIds(ids), ids }];
+      const patients = new Set(parts[name].map(({ patientId }) => patientId));
+      const patientHashes = [...patients].map(patientHash).sort();
+      return [name, { patients: patients.size, samples: ids.length, sha256: sha256OfIds(ids), ids, patientHashes }];
     }),
   ) as SplitManifest['parts'];
   const reader = dataset.options && { reader: dataset.options };
@@ -189,6 +211,25 @@ export async function readManifest(path: string): Promise<SplitManifest> {
     }
   }
   return manifest;
+}
+
+/**
+ * For going on with a training: the parts must be those that it began with, or it would be tested on what it has learned.
+ *
+ * @param path the manifest that was written then; nothing is checked if there is none.
+ * @throws {DataError} naming the part that differs.
+ */
+export async function checkSameSplit(path: string, manifest: SplitManifest): Promise<void> {
+  if (!existsSync(path)) return;
+  const before = await readManifest(path);
+  for (const name of splitNames) {
+    const [was, is] = [before.parts[name], manifest.parts[name]];
+    if (was.sha256 !== is.sha256)
+      throw new DataError(
+        `${path}: the ${name} part was ${was.samples} samples of ${before.dataset}, and is ${is.samples} of ${manifest.dataset} now, not the same ones. ` +
+          'Fix: go on with the data and the fractions that the run began with, or start a new run',
+      );
+  }
 }
 
 /**

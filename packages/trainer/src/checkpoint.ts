@@ -102,13 +102,12 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint & { path:
   try {
     const entries = await readSafetensors(file);
     const { metadata } = entries;
-    if (metadata.format !== format) {
-      throw new Error(`its metadata says format "${metadata.format ?? ''}", expected "${format}"`);
-    }
+    if (metadata.format !== format) throw new CheckpointError(`${file}: is no checkpoint: its metadata says format "${metadata.format ?? ''}", expected "${format}"`); // biome-ignore format: one line
     const state = JSON.parse(metadata.state!);
     const tensors = new Map([...entries].map(([name, entry]) => [name, fromEntry(name, entry)]));
     return { path: file, step: Number(metadata.step), epoch: Number(metadata.epoch), state, tensors };
   } catch (error) {
+    if (error instanceof CheckpointError) throw error;
     const why = (error as Error).message;
     const fix = 'delete it and resume from the one before';
     throw new CheckpointError(`${file}: cannot be loaded as a checkpoint (${why}): ${fix}`, { cause: error });

@@ -27,7 +27,7 @@ export { duration, Progress, type ProgressUpdate } from './progress';
 export { type RandomStream, seededRandom, stepSeed } from './random';
 export { ReplicaGroup, type SharedReplicas, shareReplicas } from './replica-group';
 export { ReplicaThreads, type ReplicaThreadsOptions, serveReplica } from './replica-threads';
-export { RunFolder, type RunFolderOptions } from './run-folder';
+export { configOfRun, RunFolder, type RunFolderOptions } from './run-folder';
 export { runMain } from './run-main';
 export { constantRate, cosineDecay, linearWarmup, type Schedule } from './schedules';
 export { Sgd } from './sgd';

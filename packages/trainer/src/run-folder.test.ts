@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { RunFolder } from './run-folder';
+import { configOfRun, RunFolder } from './run-folder';
 
 const newPath = () => join(mkdtempSync(join(tmpdir(), 'run-')), 'a', 'b');
 const config = { train: { steps: 20, learningRate: 1e-5, name: 'no' } };
@@ -17,6 +17,16 @@ it('writes the configuration so that it can be given back, and the environment',
   expect(env.packages['@medalign/trainer']).toMatch(/^\d/);
   expect(env.cpu).toEqual(expect.any(String));
   expect(existsSync(run.checkpoints)).toBe(true);
+});
+
+it('finds the configuration of a run, and says where there is none', () => {
+  const path = mkdtempSync(join(tmpdir(), 'run-'));
+  expect(() => configOfRun(join(path, 'gone'))).toThrow(
+    /--resume .*gone: expected the folder of a run.*nothing at this path/,
+  );
+  expect(() => configOfRun(path)).toThrow(/it has no config\.resolved\.yaml/);
+  new RunFolder(path, { config: { steps: 1 } });
+  expect(readFileSync(configOfRun(path), 'utf8')).toBe('steps: 1\n');
 });
 
 it('refuses a finished run and unsaved checkpoints, unless told', () => {

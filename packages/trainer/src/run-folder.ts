@@ -19,6 +19,18 @@ export type RunFolderOptions = {
   overwrite?: boolean;
 };
 
+/**
+ * The configuration file of a run, for going on with it.
+ *
+ * @throws {ConfigError} if the folder is none of a run.
+ */
+export function configOfRun(folder: string): string {
+  const file = join(folder, 'config.resolved.yaml');
+  if (existsSync(file)) return file;
+  const what = existsSync(folder) ? 'it has no config.resolved.yaml' : 'there is nothing at this path';
+  throw new ConfigError(`--resume ${folder}: expected the folder of a run, such as runs/…; ${what}`);
+}
+
 const ownFiles =
   /^(config\.resolved\.yaml|env\.json|metrics\.jsonl|events\.out\.tfevents\..*|checkpoints|overlays|report\.html)$/;
 
