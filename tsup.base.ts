@@ -11,6 +11,7 @@ export function library(options: Options = {}) {
     sourcemap: true,
     clean: true,
     treeshake: true,
+    removeNodeProtocol: false,
     ...options,
   });
 }

@@ -35,6 +35,11 @@ export async function runMain(main: (signal: AbortSignal) => Promise<unknown>): 
     process.stderr.write(`\n${signal}: stopping after this step; once more to stop at once\n`);
     controller.abort(new DOMException(`stopped by ${signal}`, 'AbortError'));
   };
+  // `… --help | head`: who reads has read enough
+  process.stdout.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   let code: number;

@@ -25,6 +25,19 @@ describe('changesets', () => {
     },
   );
 
+  it('has one for @medalign/create when the trainers in it changed, or what they depend on got a version', () => {
+    const trainers = ['plan', 'regionmed-clip'].map((name) => `examples/${name}`);
+    const released = git('log', '-1', '--format=%H', '-G^  "version":', '--', 'packages/create/package.json');
+    const parts = trainers.flatMap((folder) => [`${folder}/src`, `${folder}/configs`]);
+    const changed = git('diff', '--name-only', released, '--', ...parts).split('\n').filter((file) => file && !/\.test\.ts$|\/testing\//.test(file)); // biome-ignore format: one line
+    const dependencies = trainers.flatMap((folder) =>
+      Object.keys(JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')).dependencies),
+    );
+    const why = [...changed, ...dependencies.filter((name) => named.has(name))];
+    if (why.length)
+      expect([...named], `${why.slice(0, 3).join(', ')}: npm run changeset`).toContain('@medalign/create');
+  });
+
   it('name packages that there are', () => {
     const there = readdirSync(join(root, 'packages')).map((name) => `@medalign/${name}`);
     expect([...named].filter((name) => !there.includes(name))).toEqual([]);
