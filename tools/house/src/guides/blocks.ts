@@ -5,12 +5,29 @@ export interface Block {
   code: string;
 }
 
+/** A block with its language, which is empty where the fence has no mark. */
+type Fence = Block & { language: string };
+
+/** All fenced blocks, those in lists too: their code loses the indentation of the fence. */
+function fences(text: string): Fence[] {
+  return [...text.matchAll(/^( *)```(\S*)(?: ([^\n]*))?\n([\s\S]*?)^ *```/gm)].map((match) => ({
+    line: text.slice(0, match.index).split('\n').length,
+    language: match[2]!,
+    info: (match[3] ?? '').trim(),
+    code: match[4]!.replace(new RegExp(`^ {0,${match[1]!.length}}`, 'gm'), ''),
+  }));
+}
+
 /** The blocks of these languages, such as `['sh', 'bash']`. */
 export function blocksOf(text: string, languages: readonly string[]): Block[] {
-  const fence = new RegExp(`^\`\`\`(?:${languages.join('|')})(?: ([^\\n]*))?\\n([\\s\\S]*?)^\`\`\``, 'gm');
-  return [...text.matchAll(fence)].map((match) => ({
-    line: text.slice(0, match.index).split('\n').length,
-    info: (match[1] ?? '').trim(),
-    code: match[2]!,
-  }));
+  return fences(text)
+    .filter(({ language }) => languages.includes(language))
+    .map(({ line, info, code }) => ({ line, info, code }));
+}
+
+/** The lines where a block without a language begins: nothing would check it. */
+export function unmarkedBlocks(text: string): number[] {
+  return fences(text)
+    .filter(({ language }) => language === '')
+    .map(({ line }) => line);
 }

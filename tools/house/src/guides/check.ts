@@ -6,6 +6,8 @@
 // ```python   values in comments are compared, where python3 has what is imported; with MEDALIGN_PYTHON it must have it.
 //             ```python not run: what it imports is no package.
 //
+// ```         an error: mark it, with text if it is neither code nor a command.
+//
 // All of it in a temporary copy of the tracked files: what a block writes never reaches the checkout.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +16,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { type Block, blocksOf } from './blocks';
+import { type Block, blocksOf, unmarkedBlocks } from './blocks';
 import { commandsOf, judge } from './commands';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../../..');
@@ -24,6 +26,8 @@ const tracked = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '
   .toString()
   .split('\0')
   .filter(Boolean);
+/** Markdown that people write; changelogs are made of changesets. */
+const written = /^(?!\.changeset\/).*(?<!CHANGELOG)\.md$/;
 const folders: string[] = [];
 const counts = { blocks: 0, commands: 0, python: 0, failed: 0 };
 const left: string[] = [];
@@ -108,8 +112,12 @@ async function work() {
 
 try {
   const dry = copy();
-  for (const file of tracked.filter((name) => name.endsWith('.md') && name.includes(only))) {
+  for (const file of tracked.filter((name) => name.includes(only) && written.test(name))) {
     const content = readFileSync(join(root, file), 'utf8');
+    for (const line of unmarkedBlocks(content)) {
+      const stderr = 'a block without a language, which nothing checks. Fix: ```sh, ```text, …';
+      fail(`${file}:${line}`, { status: null, stdout: '', stderr });
+    }
     const shell = blocksOf(content, ['sh', 'bash', 'shell']);
     const marked = shell.filter(({ info }) => info === 'run');
     if (marked.length) jobs.push(() => runBlocks(file, marked));

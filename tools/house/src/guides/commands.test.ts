@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { blocksOf } from './blocks';
+import { blocksOf, unmarkedBlocks } from './blocks';
 import { commandsOf, judge } from './commands';
 
 const root = fileURLToPath(new URL('../../../..', import.meta.url));
@@ -11,6 +11,16 @@ it('blocksOf gives line, mark and code', () => {
     { line: 3, info: 'run', code: 'ls\n' },
     { line: 10, info: '', code: 'pwd\n' },
   ]);
+});
+
+it('blocksOf finds blocks in lists, without their indentation', () => {
+  const text = '- one:\n\n  ```sh\n  ls \\\n    -l\n\n  pwd\n  ```\n\n- two\n';
+  expect(blocksOf(text, ['sh'])).toEqual([{ line: 3, info: '', code: 'ls \\\n  -l\n\npwd\n' }]);
+});
+
+it('unmarkedBlocks names the line of a block without a language, and not the end of another', () => {
+  const text = '```text\nls\n```\n\n```\nnpm ci\n```\n\n- a\n\n  ```\n  b\n  ```\n';
+  expect(unmarkedBlocks(text)).toEqual([5, 11]);
 });
 
 it('commandsOf joins continued lines, splits at &&, and drops comments', () => {
@@ -26,6 +36,10 @@ describe('judge', () => {
     ['npm run plam', "no script 'plam'"],
     ['npm install @medalign/loses', "no package '@medalign/loses'"],
     ['npx @medalign/losses build', 'no package has a command'],
+    ['npx medalign-datasets valdate my-set', "has no 'valdate', only validate"],
+    ['npx medalign-datasets', "has no '', only validate"],
+    ['npx @medalign/backend build', "has no 'build', only build-tensorflow"],
+    ['npx @medalign/backend-torch built', "has no 'built', only build"],
     ['npm create @medalign gloria mine', 'expected npm create @medalign plan | regionmed'],
     ['medalign train', 'no check knows this command'],
   ])('%s: %s', (command, problem) => expect(judge(command, root).problem).toContain(problem));
@@ -36,6 +50,7 @@ describe('judge', () => {
     'npm install @medalign/losses @tensorflow/tfjs-core',
     'npx medalign-datasets validate my-set',
     'npx @medalign/backend-torch build',
+    'npx @medalign/backend build-tensorflow --python venv/bin/python',
     'npm create @medalign plan my-plan',
     'npm run engine',
     'cd my-plan',

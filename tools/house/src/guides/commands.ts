@@ -57,9 +57,10 @@ function script(name: string, root: string): Verdict {
   return manifest(root).scripts[name] ? {} : { problem: `no script '${name}' in package.json` };
 }
 
-function packages(root: string): Manifest[] {
-  const folder = join(root, 'packages');
-  return readdirSync(folder).map((name) => manifest(join(folder, name)));
+type Package = Manifest & { folder: string };
+function packages(root: string): Package[] {
+  const parent = join(root, 'packages');
+  return readdirSync(parent).map((name) => ({ ...manifest(join(parent, name)), folder: join(parent, name) }));
 }
 
 function installed(names: readonly string[], root: string): Verdict {
@@ -72,8 +73,19 @@ function installed(names: readonly string[], root: string): Verdict {
   return {};
 }
 
-function binary([name = '', command = '']: readonly string[], root: string): Verdict {
+function binary([name = '', verb = '']: readonly string[], root: string): Verdict {
   // npx takes a command, or a package with one command
-  const bins = packages(root).flatMap(({ name: own, bin }) => (bin ? [own, ...Object.keys(bin)] : []));
-  return bins.includes(name) ? {} : { problem: `no package has a command '${name} ${command}'` };
+  const found = packages(root).find(({ name: own, bin }) => bin && [own, ...Object.keys(bin)].includes(name));
+  if (!found) return { problem: `no package has a command '${name} ${verb}'` };
+  const verbs = verbsOf(found.folder);
+  return !verbs.length || verbs.includes(verb) ? {} : { problem: `${name} has no '${verb}', only ${verbs.join(', ')}` };
+}
+
+/** What a package's command line can do, as its source says it: to commander, or in its text of usage. None: anything. */
+function verbsOf(folder: string): string[] {
+  const sources = ['cli.ts', 'command.ts'].map((file) => join(folder, 'src', file)).filter((file) => existsSync(file));
+  const text = sources.map((file) => readFileSync(file, 'utf8')).join('\n');
+  return [...text.matchAll(/\.command\('([\w-]+)'\)|Usage: medalign-[\w-]+ ([\w-]+)/g)].map(
+    (match) => (match[1] ?? match[2])!,
+  );
 }
