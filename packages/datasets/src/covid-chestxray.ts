@@ -1,6 +1,7 @@
 import { access, readdir } from 'node:fs/promises';
 import { join, parse as parsePath } from 'node:path';
 import { imageSize, refuseLfsPointer } from './decode';
+import { lostLettersNote } from './encoding';
 import { dropCounter, readDelimited, readText, requireColumns } from './table';
 import { DataError, type Dataset, type Region, type Sample } from './types';
 
@@ -149,6 +150,8 @@ export async function covidChestxray(
     notes: [
       `${samples.length} of ${rows.length} rows kept.`,
       'Ids 285 and 339 are one patient, and 287 and 340 are one patient; splits keep them together.',
+      ...table.notes,
+      ...lostLettersNote(rows),
     ],
     together: samePatients.filter((list) => list.some((id) => patients.has(id))),
     options: { modalities, ...(views && { views }), textColumn, requireText },

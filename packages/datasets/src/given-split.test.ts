@@ -63,7 +63,7 @@ describe('givenSplit', () => {
 
   it('refuses samples without a split, unknown names, and a person in two parts', () => {
     expect(() => givenSplit(dataset([['a', 'train'], ['b']]))).toThrow(
-      'given: s1: expected a split such as train, validate or test, got none. Fix: splitByPatient',
+      'given: s1: expected a split such as train, validate or test, got none. Fix: correct it, or split here instead: without the `split` column, or with splitByPatient',
     );
     expect(() => givenSplit(dataset([['a', 'fold 1']]))).toThrow(/got fold 1/);
     expect(() =>
@@ -74,7 +74,7 @@ describe('givenSplit', () => {
           ['b', 'test'],
         ]),
       ),
-    ).toThrow(/1 patients are in two parts of the given split, such as a/);
+    ).toThrow(/1 patients are in two parts of the given split, such as a\. Fix: correct the `split` column/);
     const one = [['a', 'b']];
     expect(() =>
       givenSplit(

@@ -33,7 +33,7 @@ export function givenSplit(dataset: Dataset): Split {
     const name = publishedNames[sample.split?.trim().toLowerCase() ?? ''];
     if (name === undefined) {
       throw new DataError(
-        `${dataset.name}: ${sample.id}: expected a split such as train, validate or test, got ${sample.split ?? 'none'}. Fix: splitByPatient`,
+        `${dataset.name}: ${sample.id}: expected a split such as train, validate or test, got ${sample.split ?? 'none'}. Fix: correct it, or split here instead: without the \`split\` column, or with splitByPatient`,
       );
     }
     const person = personOf.get(sample.patientId)!;
@@ -43,7 +43,7 @@ export function givenSplit(dataset: Dataset): Split {
   }
   if (shared.size > 0) {
     throw new DataError(
-      `${dataset.name}: ${shared.size} patients are in two parts of the given split, such as ${[...shared].slice(0, 3).join(', ')}. Fix: splitByPatient`,
+      `${dataset.name}: ${shared.size} patients are in two parts of the given split, such as ${[...shared].slice(0, 3).join(', ')}. Fix: correct the \`split\` column; or split here instead: without the column, or with splitByPatient`,
     );
   }
   const total = Math.max(1, dataset.samples.length);

@@ -45,7 +45,7 @@ async function tablePath(folder: string, kind: string): Promise<string> {
     const wanted = `mimic-cxr-2.0.0-${kind}.csv`;
     const nearest = nearestName(wanted, names);
     throw new DataError(
-      `${folder}: expected ${wanted} or ${wanted}.gz${nearest === undefined ? '; the folder is empty' : `. Nearest name: '${nearest}'`}`,
+      `${folder}: expected ${wanted} or ${wanted}.gz${names.length === 0 ? '; the folder is empty' : nearest === undefined ? '' : `. Nearest name: '${nearest}'`}`,
     );
   }
   return join(folder, found.at(-1)!);

@@ -74,7 +74,7 @@ async function cocoRows(path: string): Promise<BoxRow[]> {
     if (!Array.isArray(coco[list]))
       throw new DataError(`${path}: expected a COCO file with a list '${list}', found ${Object.keys(coco).join(', ')}`);
     coco[list].forEach((entry, i) => {
-      requireColumns(`${path}: ${list}[${i}]`, Object.keys(entry), keys);
+      requireColumns(`${path}: ${list}[${i}]`, Object.keys(entry), keys, { firstLine: false });
     });
   }
   const images = new Map(coco.images.map((image) => [image.id, image]));

@@ -97,7 +97,9 @@ describe('pairsDataset', () => {
       /wrong\.csv: column 'text' is missing; expected image, text; found image, Texts\. Nearest name: 'Texts'/,
     );
     const lost = await write('lost.csv', 'image,text\na.png,Clear.\nz.png,Gone.\n');
-    await expect(pairsDataset(lost)).rejects.toThrow(/lost\.csv: row 2: image file not found: .*z\.png/);
+    await expect(pairsDataset(lost)).rejects.toThrow(
+      /lost\.csv: row 2: image file not found: .*z\.png\. Fix: correct or remove the row, .*\(`allowMissingImages`\)/,
+    );
     const box = await write('box.csv', 'image,text,boxes\na.png,Clear.,"[[1,2,3]]"\n');
     await expect(pairsDataset(box)).rejects.toThrow(
       /row 1: boxes: expected \[\[x, y, width, height\], …\].* got \[1,2,3\]/,
@@ -111,5 +113,36 @@ describe('pairsDataset', () => {
     await expect(pairsDataset(join(folder, 'none.csv'))).rejects.toThrow(/none\.csv: cannot read the file/);
     const pointer = await write('pointer.csv', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n');
     await expect(pairsDataset(pointer)).rejects.toThrow(/pointer\.csv: this is a Git-LFS pointer/);
+  });
+
+  it('says in notes what it did not use or read as it was named, and which letters were lost before', async () => {
+    const notes = async (text: string) => (await pairsDataset(await write('notes.csv', text))).notes.join('\n');
+    const typo = await notes('image,text,patent,lable,site,view\na.png,Clear.,p1,x,y,z\n');
+    expect(typo).toMatch(/No patient column/);
+    expect(typo).toContain("Column 'patent' is not used; did you mean 'patient'?");
+    expect(typo).toContain("Column 'lable' is not used; did you mean 'label'?");
+    expect(typo).toContain('Columns that are not used: site, view.');
+    expect(await notes('image,text,patient,patients,id\na.png,Clear.,p1,2,3\n')).toBe(
+      'Columns that are not used: patients.',
+    );
+    expect(await notes('image;text;patient\na.png;Small, left.;p1\n')).toMatch(/^The columns are separated by ';'/);
+    expect(await notes('image,text,patient\na.png,Opacit\uFFFD.,p1\n')).toMatch(/^1 rows have U\+FFFD/);
+    expect(await notes('image,text,patient\na.png,Clear.,p1\n')).toBe('');
+  });
+
+  it('refuses Latin-1, a table without a header, and a folder', async () => {
+    const latin = await write('latin.csv', '');
+    await writeFile(latin, Buffer.from('image,text\na.png,Clear.\nb.png,Opacité.\n', 'latin1'));
+    await expect(pairsDataset(latin)).rejects.toThrow(/latin\.csv: line 3 is not UTF-8\. Fix: save it as UTF-8/);
+    const bare = await write('bare.csv', 'a.png,Clear.,5\n');
+    await expect(pairsDataset(bare)).rejects.toThrow(/found a\.png, Clear\., 5\. Is the first line the header\?$/);
+    const bareLines = await write('bare.jsonl', '{"a":1}\n');
+    await expect(pairsDataset(bareLines)).rejects.toThrow(/found a$/);
+    const inside = await mkdtemp(join(folder, 'inside-'));
+    await expect(pairsDataset(inside)).rejects.toThrow(/expected a table, got a folder\. Fix: .* has no \.csv/);
+    await writeFile(join(inside, 'mine.csv'), '');
+    await expect(pairsDataset(inside)).rejects.toThrow(
+      `Fix: name the table inside it, such as ${join(inside, 'mine.csv')}`,
+    );
   });
 });

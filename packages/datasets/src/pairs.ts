@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname, extname, isAbsolute, join } from 'node:path';
 import { isLfsPointer, refuseLfsPointer } from './decode';
-import { dropCounter, readDelimited, readText, requireColumns, type Table } from './table';
+import { lostLettersNote } from './encoding';
+import { dropCounter, nearestName, readDelimited, readText, requireColumns, type Table } from './table';
 import { type Box, DataError, type Dataset, type Finding, type Sample } from './types';
 
 /** Options of {@link pairsDataset}. */
@@ -37,7 +38,7 @@ async function readJsonLines(path: string): Promise<Table> {
     for (const name of Object.keys(row)) columns.add(name);
     return [row as Record<string, unknown>];
   });
-  return { columns: [...columns], rows };
+  return { columns: [...columns], rows, notes: [] };
 }
 
 async function readParquet(path: string): Promise<Table> {
@@ -45,7 +46,7 @@ async function readParquet(path: string): Promise<Table> {
   const { asyncBufferFromFile, parquetReadObjects } = await import('hyparquet');
   try {
     const rows = await parquetReadObjects({ file: await asyncBufferFromFile(path) });
-    return { columns: Object.keys(rows[0] ?? {}), rows };
+    return { columns: Object.keys(rows[0] ?? {}), rows, notes: [] };
   } catch (error) {
     throw new DataError(`${path}: cannot read the Parquet file: ${(error as Error).message}`);
   }
@@ -87,18 +88,44 @@ function readLabels(value: unknown): Record<string, number> | undefined {
   return Object.fromEntries(names.map((name) => [name.trim(), 1] as const).filter(([name]) => name !== ''));
 }
 
+/** What came instead of a table, with the tables inside if it is a folder. */
+async function notATable(path: string, format: string): Promise<string> {
+  const inside = await readdir(path).catch(() => undefined);
+  if (!inside)
+    return `${path}: expected a .csv, .tsv, .jsonl or .parquet file, got '${format}'. Fix: rename it, or set \`format\``;
+  const tables = inside.filter((name) => /\.(csv|tsv|jsonl|parquet)$/i.test(name)).sort();
+  const fix =
+    tables.length === 0
+      ? 'name the table; this folder has no .csv, .tsv, .jsonl or .parquet file'
+      : `name the table inside it, such as ${join(path, tables[0]!)}`;
+  return `${path}: expected a table, got a folder. Fix: ${fix}`;
+}
+
+/** Names the columns that nothing uses, each with the known column that it may have been meant to be. */
+function unusedNotes(columns: readonly string[], known: readonly string[]): string[] {
+  const free = known.filter((name) => !columns.includes(name));
+  const unused = columns.filter((name) => !known.includes(name));
+  const meant = unused.filter((name) => nearestName(name, free) !== undefined);
+  const others = unused.filter((name) => !meant.includes(name));
+  return [
+    ...meant.map((name) => `Column '${name}' is not used; did you mean '${nearestName(name, free)}'?`),
+    ...(others.length ? [`Columns that are not used: ${others.join(', ')}.`] : []),
+  ];
+}
+
 /**
  * Your own image–text pairs: a table with a row per image in CSV, TSV, JSON Lines or Parquet.
  *
  * Columns: `image` (path, relative to the table) and `text`; and, where present, `label` (several separated by `;`),
  * `split`, `patient` (without it, each image counts as a patient of its own), `boxes` (JSON, in pixels:
- * `[[x, y, width, height]]` or objects with a `phrase`), `id`. Rows without text are left out and counted.
+ * `[[x, y, width, height]]` or objects with a `phrase`), `id`. Rows without text are left out and counted; columns that
+ * nothing uses are named in the notes. Text is UTF-8; columns of CSV may be separated by `;` or tabs, and a note says so.
  *
  * @param path the table.
  * @param options `format` from the name; `imageFolder` the table's folder; `columns` other names;
  * `allowMissingImages` false.
  * @throws {DataError} naming the file, the row and what is wrong: a missing column with the nearest name found, a
- * missing image, a broken box, two rows with one id.
+ * missing image, a broken box, two rows with one id, the first line that is not UTF-8.
  * @example
  * const { mkdtemp, writeFile } = await import('node:fs/promises');
  * const folder = await mkdtemp(`${(await import('node:os')).tmpdir()}/pairs-`);
@@ -118,16 +145,12 @@ export async function pairsDataset(path: string, options: PairsOptions = {}): Pr
     parquet: () => readParquet(path),
   };
   const reader = readers[format];
-  if (!reader) {
-    throw new DataError(
-      `${path}: expected a .csv, .tsv, .jsonl or .parquet file, got '${format}'. Fix: set \`format\``,
-    );
-  }
+  if (!reader) throw new DataError(await notATable(path, format));
   const table = await reader();
   const nameOf = (column: PairColumn) => columns[column] ?? column;
   // A column renamed by the caller must be there; the others are optional except for the pair itself.
   const required = pairColumns.filter((c) => c === 'image' || c === 'text' || columns[c] !== undefined);
-  requireColumns(path, table.columns, required.map(nameOf));
+  requireColumns(path, table.columns, required.map(nameOf), { firstLine: format === 'csv' || format === 'tsv' });
 
   const { dropped, drop } = dropCounter();
   const samples: Sample[] = [];
@@ -145,7 +168,9 @@ export async function pairsDataset(path: string, options: PairsOptions = {}): Pr
     const found = await stat(file).catch(() => undefined);
     if (!found?.isFile()) {
       if (!allowMissingImages)
-        throw new DataError(`${where}: image file not found: ${file}. Fix: \`imageFolder\`, or \`allowMissingImages\``);
+        throw new DataError(
+          `${where}: image file not found: ${file}. Fix: correct or remove the row, say where the images are (\`imageFolder\`), or leave such rows out (\`allowMissingImages\`)`,
+        );
       drop('image file missing');
       continue;
     }
@@ -176,6 +201,7 @@ export async function pairsDataset(path: string, options: PairsOptions = {}): Pr
   const notes = table.columns.includes(nameOf('patient'))
     ? []
     : ['No patient column: each image counts as a patient of its own, so a split may separate images of one patient.'];
+  notes.push(...table.notes, ...lostLettersNote(table.rows), ...unusedNotes(table.columns, pairColumns.map(nameOf)));
   return {
     name: path.split(/[\\/]/).at(-1)!,
     samples,

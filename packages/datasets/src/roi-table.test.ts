@@ -39,8 +39,8 @@ describe('readRois', () => {
   });
 
   it('names file, row and what is wrong', async () => {
-    await expect(table('image,x,y,w,height\na,1,2,3,4\n')).rejects.toThrow(
-      /boxes.csv: column 'width' is missing.*Nearest/,
+    await expect(table('image,x,y,Widths,height\na,1,2,3,4\n')).rejects.toThrow(
+      /boxes.csv: column 'width' is missing.*Nearest name: 'Widths'/,
     );
     await expect(table('image,x,y,width,height\na,1,2,3,4\na,1,?,3,4\n')).rejects.toThrow(
       /row 2: y: expected a number, got '\?'/,

@@ -3,49 +3,61 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { parse } from 'csv-parse/sync';
+import { distance } from 'fastest-levenshtein';
 import { isLfsPointer } from './decode';
+import { rowProblem, separatorNote, separatorOf } from './delimited';
+import { decodeText } from './encoding';
 import { DataError } from './types';
 
 /** Rows of a table as texts by column name, and the columns in the file's order. */
 export interface Table {
   columns: string[];
   rows: Record<string, unknown>[];
+  /** How it was read, where that is not as the name of the file says. */
+  notes: string[];
 }
 
-/** Reads a text file, unpacked if its name ends in `.gz`; says so if it is missing or a Git-LFS pointer. */
+/** Reads a text file, unpacked if its name ends in `.gz`; says so if it is missing, a Git-LFS pointer or not UTF-8. */
 export async function readText(path: string): Promise<string> {
   try {
     if (await isLfsPointer(path)) {
       throw new DataError(`${path}: this is a Git-LFS pointer, not the data. Fix: run \`git lfs pull\` at its source`);
     }
-    if (!path.endsWith('.gz')) return await readFile(path, 'utf8');
-    return (await promisify(gunzip)(await readFile(path))).toString('utf8');
+    const bytes = await readFile(path);
+    return decodeText(path, path.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes);
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(`${path}: cannot read the file: ${(error as Error).message}`);
   }
 }
 
-/** Reads CSV or TSV with a header line. Columns without a name (a trailing comma) are left out. */
+/**
+ * Reads CSV or TSV with a header line. Columns without a name (a trailing comma) are left out.
+ *
+ * A header without the delimiter, but with another (a spreadsheet may write `;`), says how the file is read, and a note says so.
+ */
 export async function readDelimited(path: string, delimiter = ','): Promise<Table> {
   const text = await readText(path);
+  const separator = separatorOf(text, delimiter);
   let columns: string[] = [];
   try {
     const rows = parse(text, {
       bom: true,
-      delimiter,
+      delimiter: separator,
+      // Both, because a file put together from two may have both.
+      record_delimiter: text.includes('\n') ? ['\r\n', '\n'] : '\r',
       skip_empty_lines: true,
       relax_column_count_less: true,
       // TSV files quote nothing: an inch sign in a caption must not open a quoted field.
-      quote: delimiter === '\t' ? null : '"',
+      quote: delimiter === '\t' && separator === '\t' ? null : '"',
       columns: (header: string[]) => {
         columns = header.map((name) => name.trim());
         return columns.map((name) => (name === '' ? false : name));
       },
     }) as Record<string, string>[];
-    return { columns: columns.filter(Boolean), rows };
+    return { columns: columns.filter(Boolean), rows, notes: separatorNote(separator, delimiter) };
   } catch (error) {
-    throw new DataError(`${path}: not a table: ${(error as Error).message}`);
+    throw new DataError(`${path}: not a table: ${rowProblem(error, separator)}`);
   }
 }
 
@@ -64,37 +76,41 @@ export async function readSpreadsheet(path: string): Promise<Table> {
   return {
     columns: columns.filter(Boolean),
     rows: rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i] ?? '']))),
+    notes: [],
   };
 }
 
-/** Letters to change, insert or drop to turn one name into the other. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
-
-/** The name most like the one that was wanted, ignoring case and punctuation. */
+/** The name most like the one that was wanted, ignoring case and punctuation; none if all are far off. */
 export function nearestName(wanted: string, names: readonly string[]): string | undefined {
   const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '');
-  const scored = names.map((name) => ({ name, score: distance(plain(wanted), plain(name)) }));
-  return scored.sort((a, b) => a.score - b.score)[0]?.name;
+  const near = names.flatMap((name) => {
+    const [a, b] = [plain(wanted), plain(name)];
+    const shorter = Math.min(a.length, b.length);
+    const score = distance(a, b);
+    // Half of a short name, two letters of a longer one, a third of a long one.
+    return score <= Math.max(Math.min(2, shorter / 2), shorter / 3) ? [{ name, score }] : [];
+  });
+  return near.sort((a, b) => a.score - b.score)[0]?.name;
 }
 
-/** @throws {DataError} naming the file, the column, what was expected and the nearest name found. */
-export function requireColumns(path: string, columns: readonly string[], required: readonly string[]): void {
+/**
+ * @param firstLine whether the names come from a first line, which may not be the header.
+ * @throws {DataError} naming the file, the column, what was expected and the nearest name found.
+ */
+export function requireColumns(
+  path: string,
+  columns: readonly string[],
+  required: readonly string[],
+  { firstLine = true }: { firstLine?: boolean } = {},
+): void {
   const missing = required.find((name) => !columns.includes(name));
   if (missing === undefined) return;
   const nearest = nearestName(missing, columns);
+  const none = !required.some((name) => columns.includes(name) || nearestName(name, columns) !== undefined);
+  const header = none && firstLine ? '. Is the first line the header?' : '';
   throw new DataError(
     `${path}: column '${missing}' is missing; expected ${required.join(', ')}; found ${columns.join(', ') || 'none'}` +
-      `${nearest === undefined ? '' : `. Nearest name: '${nearest}'`}`,
+      `${nearest === undefined ? header : `. Nearest name: '${nearest}'`}`,
   );
 }
 
