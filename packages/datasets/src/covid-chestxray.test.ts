@@ -13,7 +13,7 @@ const rows = [
   '1,0,M,50,Pneumonia/Viral/COVID-19,PA,X-ray,2020,images,a.jpg,CC BY,Left lower lobe consolidation.,,',
   '285,0,F,64,Pneumonia,L,X-ray,2013,images,b.jpg,CC BY,"Cough, fever.",,',
   '339,0,F,64,Pneumonia,L,X-ray,2013,images,b.jpg,CC BY,"Cough, fever.",,',
-  '3,0,F,64,"COVID-19, ARDS",PA,X-ray,2020,images,c.jpg,CC BY,Severe.,,',
+  '3,0,F,64,"COVID-19, ARDS",PA,X-ray,2020,images,c.jpg,CC BY,S\uFFFDv\uFFFDre.,,',
   '4,,,,todo,PA,X-ray,2020,images,a.jpg,CC BY,x,,',
   '5,,,,Pneumonia,Axial,CT,2020,images,a.jpg,CC BY,x,,',
   '6,,,,Pneumonia,PA,X-ray,2020,images,lost.jpg,CC BY,x,,',
@@ -62,6 +62,7 @@ describe('covidChestxray', () => {
     });
     expect(set.samples[2]!.labels).toEqual({ ARDS: 1, 'COVID-19': 1, Pneumonia: 0, Viral: 0 });
     expect(set.together).toEqual([['285', '339']]);
+    expect(set.notes.at(-1)).toMatch(/^1 rows have U\+FFFD/);
   });
 
   it('filters by view and reads another text column', async () => {

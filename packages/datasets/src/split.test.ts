@@ -108,4 +108,32 @@ describe('splitByPatient', () => {
     twice.samples[3]!.id = 's1';
     expect(() => splitByPatient(twice)).toThrow(/two samples have the id 's1'/);
   });
+
+  it('names fractions that leave no part empty, where there are any', () => {
+    const refusal = (set: Dataset, fractions: Record<(typeof splitNames)[number], number>) => {
+      try {
+        splitByPatient(set, { fractions });
+      } catch (error) {
+        return (error as Error).message;
+      }
+      throw new Error('not refused');
+    };
+    const uneven = ['a', 'a', 'b', 'b', 'c', 'c', 'd', 'd', 'e', 'f', 'g', 'h'];
+    for (const [patients, shares] of [
+      [uneven, [0.75, 0.03, 0.22]],
+      [ids(3), [0.8, 0.1, 0.1]],
+      [ids(2), [0.999, 0, 0.001]],
+    ] as const) {
+      const [train, validation, test] = shares;
+      const set = dataset([...patients]);
+      const message = refusal(set, { train, validation, test });
+      const found = /Fix: fractions \{train: (.*), validation: (.*), test: (.*)\}, a fraction of 0/.exec(message);
+      const [a, b, c] = found!.slice(1).map(Number) as [number, number, number];
+      const split = splitByPatient(set, { fractions: { train: a, validation: b, test: c } });
+      expect(splitNames.map((name) => split[name].length > 0)).toEqual(shares.map((share) => share > 0));
+    }
+    expect(refusal(dataset(['a', 'b', 'b']), { train: 0.8, validation: 0.1, test: 0.1 })).toMatch(
+      /Fix: a fraction of 0 for a part that is not needed, or more patients\.$/,
+    );
+  });
 });

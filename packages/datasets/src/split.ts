@@ -116,8 +116,30 @@ export function splitByPatient(
     sizes.set(person, (sizes.get(person) ?? 0) + 1);
   }
   const order = randomStream(seed, 'split').shuffle([...sizes.keys()].sort());
-  const filled = [0, 0, 0];
-  const partOf = new Map<string, SplitName>();
+  const partOf = place(order, sizes, shares);
+  const parts = Object.fromEntries(
+    splitNames.map((name, i) => [name, dataset.samples.filter((s) => partOf.get(personOf.get(s.patientId)!) === i)]),
+  ) as Record<SplitName, Sample[]>;
+  const empty = emptyPart(partOf, shares);
+  if (empty !== undefined) {
+    const fitting = fittingShares(order, sizes, shares);
+    const instead = fitting ? `fractions {${splitNames.map((name, i) => `${name}: ${fitting[i]}`).join(', ')}}, ` : '';
+    throw new DataError(
+      `splitByPatient: ${splitNames[empty]} would be empty: ${sizes.size} patients cannot be split ${shares.join(' / ')}. ` +
+        `Fix: ${instead}a fraction of 0 for a part that is not needed, or more patients.`,
+    );
+  }
+  return { ...parts, manifest: manifestOf(dataset, parts, { by: 'patient', fractions, seed, together: lists }) };
+}
+
+/** Person → the number of the part that lacks the most samples against its share when their turn comes. */
+function place(
+  order: readonly string[],
+  sizes: ReadonlyMap<string, number>,
+  shares: readonly number[],
+): Map<string, number> {
+  const filled = shares.map(() => 0);
+  const partOf = new Map<string, number>();
   let placed = 0;
   for (const person of order) {
     const size = sizes.get(person)!;
@@ -125,20 +147,34 @@ export function splitByPatient(
     const lacking = shares.map((share, i) => (share === 0 ? Number.NEGATIVE_INFINITY : share * placed - filled[i]!));
     const best = lacking.indexOf(Math.max(...lacking));
     filled[best] = filled[best]! + size;
-    partOf.set(person, splitNames[best]!);
+    partOf.set(person, best);
   }
-  const parts = Object.fromEntries(
-    splitNames.map((name) => [name, dataset.samples.filter((s) => partOf.get(personOf.get(s.patientId)!) === name)]),
-  ) as Record<SplitName, Sample[]>;
-  splitNames.forEach((name, i) => {
-    if (shares[i]! > 0 && parts[name].length === 0) {
-      throw new DataError(
-        `splitByPatient: ${name} would be empty: ${sizes.size} patients cannot be split ${shares.join(' / ')}. ` +
-          'Fix: set its fraction to 0, or use more patients.',
-      );
-    }
-  });
-  return { ...parts, manifest: manifestOf(dataset, parts, { by: 'patient', fractions, seed, together: lists }) };
+  return partOf;
+}
+
+/** The first part that has a share and nobody in it. */
+function emptyPart(partOf: ReadonlyMap<string, number>, shares: readonly number[]): number | undefined {
+  const used = new Set(partOf.values());
+  const empty = shares.findIndex((share, i) => share > 0 && !used.has(i));
+  return empty < 0 ? undefined : empty;
+}
+
+/** Shares near the given ones, in hundredths, that leave no part empty: small ones grow, at the cost of the largest. */
+function fittingShares(
+  order: readonly string[],
+  sizes: ReadonlyMap<string, number>,
+  shares: readonly number[],
+): number[] | undefined {
+  const largest = shares.indexOf(Math.max(...shares));
+  for (let least = 1; least < 50; least++) {
+    const cents = shares.map((share) => (share === 0 ? 0 : Math.max(least, Math.round(share * 100))));
+    cents[largest] = 0;
+    cents[largest] = 100 - cents.reduce((a, b) => a + b, 0);
+    if (cents[largest]! < least) return undefined;
+    const fitting = cents.map((cent) => cent / 100);
+    if (emptyPart(place(order, sizes, fitting), fitting) === undefined) return fitting;
+  }
+  return undefined;
 }
 
 /** Names, counts and hashes of the parts. */
