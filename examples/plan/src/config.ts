@@ -37,8 +37,7 @@ export const alignmentSchema = z.strictObject({
   localWeight: z.number().min(0).optional(),
 });
 
-/** The checked configuration of the example. Every key has a default; an unknown key is an error. */
-export const configSchema = z.strictObject({
+const settings = z.strictObject({
   seed: z.number().int().min(0).default(0),
   /** What the torch engine may compute products, convolutions and attention in: float32, TF32 or bfloat16. */
   precision: z.enum(['highest', 'high', 'medium']).default('highest'),
@@ -56,14 +55,18 @@ export const configSchema = z.strictObject({
       exclude: z.string().optional(),
       /** Folder of MIMIC-CXR-JPG (ms-cxr). */
       images: z.string().optional(),
+      /** Where the relative image paths of the table start, if not in its folder (pairs). */
+      imageFolder: z.string().optional(),
+      /** Leave out rows whose image file is missing, instead of stopping (pairs). */
+      allowMissingImages: z.boolean().default(false),
       seed: z.number().int().min(0).default(0),
       /** Patients to generate (phantom). */
       patients: count.default(800),
       /** Side of a generated image in pixels (phantom). */
       size: count.default(64),
-      /** Shares of the patients: train, validation, test. */
+      /** Shares of the patients: train, validation, test. `validation` may be 0: training then has no validation loss. */
       fractions: z
-        .strictObject({ train: positive, validation: positive, test: positive })
+        .strictObject({ train: positive, validation: z.number().min(0), test: positive })
         .default({ train: 0.7, validation: 0.1, test: 0.2 }),
       /** Words of a report that are kept. */
       maxWords: count.default(97),
@@ -183,6 +186,15 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
 });
+
+/** The checked configuration of the example. Every key has a default; an unknown key is an error. */
+export const configSchema = settings.refine(
+  ({ data, optimizer }) => data.fractions.validation > 0 || optimizer.schedule !== 'plateau',
+  {
+    message: 'expected cosine or constant: plateau follows the validation loss, and data.fractions.validation is 0',
+    path: ['optimizer', 'schedule'],
+  },
+);
 
 export type Config = z.infer<typeof configSchema>;
 export type Alignment = Required<z.infer<typeof alignmentSchema>>;

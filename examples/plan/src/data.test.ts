@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { miniatureCovid19Radiography, miniatureMimicCxrJpg, miniatureMsCxr } from '@medalign/testing/miniatures';
@@ -37,6 +37,44 @@ describe('data to train on', () => {
     await miniatureCovid19Radiography(folder);
     const load = PlanData.load(configOf('data.kind=covid19-radiography', `data.path=${folder}`));
     await expect(load).rejects.toThrow(/covid19-radiography has no reports to train on/);
+  });
+
+  const pairs = (rows: string[], ...sets: string[]) => {
+    writeFileSync(join(folder, 'pairs.csv'), ['image,text,patient', ...rows].join('\n'));
+    return PlanData.load(configOf('data.kind=pairs', `data.path=${join(folder, 'pairs.csv')}`, ...sets));
+  };
+
+  it('of your own: images of another folder, and rows without one left out if asked', async () => {
+    mkdirSync(join(folder, 'images'));
+    const names = Array.from({ length: 20 }, (_, i) => `${i}.png`);
+    for (const name of names) writeFileSync(join(folder, 'images', name), '');
+    const rows = [...names, 'lost.png'].map((name, i) => `${name},Text.,p${i}`);
+    await expect(pairs(rows)).rejects.toThrow(/row 1: image file not found/);
+    const elsewhere = `data.imageFolder=${join(folder, 'images')}`;
+    await expect(pairs(rows, elsewhere)).rejects.toThrow(/row 21: image file not found: .*allowMissingImages/);
+    const { dataset } = await pairs(rows, elsewhere, 'data.allowMissingImages=true');
+    expect(dataset.counts).toEqual({ rows: 21, kept: 20, dropped: { 'image file missing': 1 } });
+  });
+
+  it('may be few: fractions that fit are named, and validation may be left out', async () => {
+    const rows = Array.from({ length: 12 }, (_, i) => `${i}.png,Text.,p${i % 8}`);
+    for (let i = 0; i < 12; i++) writeFileSync(join(folder, `${i}.png`), '');
+    const of = (fractions: string) => pairs(rows, `data.fractions={${fractions}}`);
+    const message = await of('train: 0.75, validation: 0.03, test: 0.22').then(
+      () => 'not refused',
+      (error: Error) => error.message,
+    );
+    expect(message).toMatch(/validation would be empty: 8 patients .* Here: --set 'data\.fractions=/);
+    const { split } = await of(/Fix: fractions \{(.*?)\}/.exec(message)![1]!);
+    expect(split.validation.length).toBeGreaterThan(0);
+    const { validation, train, test } = (await of('train: 0.75, validation: 0, test: 0.25')).split;
+    expect([validation.length, train.length + test.length]).toEqual([0, 12]);
+  });
+
+  it('must have a validation part if the learning rate follows it', () => {
+    const none = 'data.fractions={train: 0.75, validation: 0, test: 0.25}';
+    expect(() => configOf(none, 'optimizer.schedule=plateau')).toThrow(/optimizer\.schedule: .*plateau follows/);
+    expect(configOf(none, 'optimizer.schedule=cosine').data.fractions.validation).toBe(0);
   });
 
   it('is read by the tokenizer that is named, as its own files say', async () => {

@@ -1,6 +1,7 @@
 import {
   batchCount,
   batches,
+  DataError,
   type Dataset,
   type Batch as ImageBatch,
   ImageCache,
@@ -52,7 +53,9 @@ export class PlanData {
   /** Generates or reads the data set, splits it by patient, and reads or builds the tokenizer. */
   static async load(config: Config): Promise<PlanData> {
     const { kind, path, seed, patients, size, fractions, reports, text, exclude, images } = config.data;
-    const options = { reports, text, exclude, images, phantom: { seed, patients, size } };
+    const { imageFolder, allowMissingImages } = config.data;
+    const phantom = { seed, patients, size };
+    const options = { reports, text, exclude, images, imageFolder, allowMissingImages, phantom };
     const dataset = await readDataset(kind, path, options);
     const samples = dataset.samples.filter((sample) => sample.text.trim() !== '');
     const withoutText = dataset.samples.length - samples.length;
@@ -62,7 +65,7 @@ export class PlanData {
         `data.kind: ${kind} has no reports to train on. Fix: another data set; this one is for evaluate`,
       );
     }
-    const split = splitOf({ ...dataset, samples }, { fractions, seed, given: true });
+    const split = inCommand(() => splitOf({ ...dataset, samples }, { fractions, seed, given: true }));
     return new PlanData(dataset, split, await tokenizerOf(config, split), config);
   }
 
@@ -108,6 +111,18 @@ export class PlanData {
     const transform = resizePadCrop({ resize, crop });
     const badImages = { limit: this.config.data.badImageLimit };
     return batches(samples, { ...options, transform, channels, badImages, cache: this.#cache });
+  }
+}
+
+/** What a split lacks, with the options of the command. */
+function inCommand<T>(split: () => T): T {
+  try {
+    return split();
+  } catch (error) {
+    if (!(error instanceof DataError) || !/fractions?\b/.test(error.message)) throw error;
+    throw new DataError(`${error.message} Here: --set 'data.fractions={train: …, validation: …, test: …}'`, {
+      cause: error,
+    });
   }
 }
 

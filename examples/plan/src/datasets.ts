@@ -42,6 +42,10 @@ export interface ReadOptions {
   text?: ReportPart | undefined;
   /** MS-CXR, whose patients are left out because it is tested on (MIMIC-CXR-JPG). */
   exclude?: string | undefined;
+  /** Where the relative image paths of a table start, if not in its folder (pairs). */
+  imageFolder?: string | undefined;
+  /** Leave out rows whose image file is missing (pairs). */
+  allowMissingImages?: boolean;
   /** Attach CheXpert's labels (MIMIC-CXR-JPG). */
   labels?: boolean;
   /** Images of each class (5×200), and the seed they are drawn with. */
@@ -67,6 +71,7 @@ export async function readDataset(
   options: ReadOptions = {},
 ): Promise<Dataset> {
   const { images, reports, text, exclude, labels = false, perClass, seed = 0, leaveOut = [], phantom } = options;
+  const { imageFolder, allowMissingImages = false } = options;
   const strangers = (dataset: Dataset) => withoutPatients(dataset, leaveOut);
   if (kind === 'phantom') return generate(phantom ?? { seed: 0, patients: 800, size: 64 });
   if (!path) throw new ConfigError(`data.path: ${kind} is read from disk, and no folder was given. Fix: --data <path>`);
@@ -80,7 +85,7 @@ export async function readDataset(
     case 'covid-chestxray':
       return strangers(await covidChestxray(path));
     case 'pairs':
-      return strangers(await pairsDataset(path));
+      return strangers(await pairsDataset(path, { ...(imageFolder && { imageFolder }), allowMissingImages }));
     case 'mimic-cxr-jpg':
       return strangers(await mimicCxrJpg(path, mimic));
     case 'ms-cxr':

@@ -105,7 +105,7 @@ export function splitByPatient(
   const sum = shares.reduce((a, b) => a + b, 0);
   if (shares.some((share) => !(share >= 0)) || Math.abs(sum - 1) > 1e-9) {
     throw new DataError(
-      `splitByPatient: fractions: expected train, validation and test >= 0 that add up to 1, got ${shares.join(' + ')} = ${sum}`,
+      `splitByPatient: fractions: expected train, validation and test >= 0 that add up to 1, got ${shares.join(' + ')} = ${Number(sum.toFixed(9))}`,
     );
   }
   const lists = [...(dataset.together ?? []), ...together].map((list) => [...list]);
