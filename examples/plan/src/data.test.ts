@@ -64,9 +64,12 @@ describe('data to train on', () => {
       () => 'not refused',
       (error: Error) => error.message,
     );
-    expect(message).toMatch(/validation would be empty: 8 patients .* Here: --set 'data\.fractions=/);
-    const { split } = await of(/Fix: fractions \{(.*?)\}/.exec(message)![1]!);
+    expect(message).toMatch(/validation would be empty: 8 patients .* Here: --set 'data\.fractions=\{train/);
+    const { split } = await of(/data\.fractions=\{(.*)\}'$/.exec(message)![1]!);
     expect(split.validation.length).toBeGreaterThan(0);
+    await expect(of('train: 0.75, validation: 0, test: 0.22')).rejects.toThrow(
+      /= 0\.97\. Here: --set 'data\.fractions=\{train: …/,
+    );
     const { validation, train, test } = (await of('train: 0.75, validation: 0, test: 0.25')).split;
     expect([validation.length, train.length + test.length]).toEqual([0, 12]);
   });

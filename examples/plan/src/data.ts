@@ -120,9 +120,9 @@ function inCommand<T>(split: () => T): T {
     return split();
   } catch (error) {
     if (!(error instanceof DataError) || !/fractions?\b/.test(error.message)) throw error;
-    throw new DataError(`${error.message} Here: --set 'data.fractions={train: …, validation: …, test: …}'`, {
-      cause: error,
-    });
+    const fitting = /fractions (\{.*?\})/.exec(error.message)?.[1] ?? '{train: …, validation: …, test: …}';
+    const message = error.message.replace(/\.?$/, '.');
+    throw new DataError(`${message} Here: --set 'data.fractions=${fitting}'`, { cause: error });
   }
 }
 
