@@ -64,7 +64,10 @@ export async function evaluationData(
   const strangers = isFiveBy200(kind) && !same && !allowTrained ? { leaveOut: trainingIds } : {};
   const { images = config.data.images, reports = config.data.reports } = read;
   const exclude = same ? config.data.exclude : undefined;
-  const options = { ...read, ...strangers, images, reports, text, exclude, phantom: { seed, patients, size } };
+  const { imageFolder, allowMissingImages } = config.data;
+  const table = kind === config.data.kind ? { ...(path === undefined && { imageFolder }), allowMissingImages } : {};
+  const phantom = { seed, patients, size };
+  const options = { ...read, ...strangers, ...table, images, reports, text, exclude, phantom };
   const dataset = await readDataset(kind, folder, options);
   const withText = { ...dataset, samples: dataset.samples.filter(({ text }) => text.trim() !== '') };
 
