@@ -35,6 +35,7 @@ describe('createTrainer', () => {
       '@types/node': expect.stringMatching(/\d/),
       typescript: expect.stringMatching(/\d/),
     });
+    expect(readFileSync(join(target, 'README.md'), 'utf8')).toContain(`npm run ${name} -- --smoke`);
     expect(manifest.dependencies).not.toHaveProperty('@medalign/testing');
     expect(existsSync(join(target, 'configs/phantom.yaml'))).toBe(true);
     const files = readdirSync(join(target, 'src'));

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { trainers } from './trainers';
+import { type Trainer, trainers } from './trainers';
 
 /** What was asked for cannot be made: which argument, what was expected, what came, the fix. */
 export class CreateError extends Error {
@@ -21,6 +21,21 @@ const typescript = {
   },
   include: ['src'],
 };
+
+const readme = (name: string, { script, title }: Trainer) => `# ${name}
+
+${title}. A copy of medalign's trainer, to run, read and change.
+
+\`\`\`sh
+npm install
+npm run ${script} -- --smoke          # does everything run?
+npm run ${script} -- --help           # every option
+npm run ${script} -- --print-config   # every setting; src/config.ts says what each means
+npm run typecheck
+\`\`\`
+
+Settings of your own: a YAML file like those in \`configs/\`, with \`--config\`. Results go to \`runs/\`.
+`;
 
 /**
  * Copies a trainer into a new folder, as a project of its own: its program, its settings and a `package.json` that
@@ -62,6 +77,7 @@ export function createTrainer(name: string, target: string, { from = packed }: {
   };
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   writeFileSync(join(target, 'tsconfig.json'), `${JSON.stringify(typescript, null, 2)}\n`);
+  writeFileSync(join(target, 'README.md'), readme(manifest.name, trainer));
   writeFileSync(join(target, '.gitignore'), 'node_modules/\nruns/\n');
   return [
     `cd ${/^[\w./@:-]+$/.test(target) ? target : JSON.stringify(target)}`,
