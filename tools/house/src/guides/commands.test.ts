@@ -65,9 +65,13 @@ describe('judge', () => {
     ],
   ])('checks the options and settings of %s', (command, run) => expect(judge(command, root)).toEqual({ run }));
 
-  it('evaluates a smoke run, whose data need not be there', () =>
-    expect(judge('npm run plan -- evaluate --task retrieval --checkpoint runs/mine', root)).toEqual({
-      run: 'npm run --silent plan -- evaluate --task retrieval --checkpoint runs/smoke-plan',
-      data: true,
-    }));
+  it.each([
+    ['runs/smoke', false],
+    ['runs/plan-…', true],
+    ['runs/smoke --data pairs.csv', true],
+  ])('evaluates a smoke run for %s; may data be missing? %j', (checkpoint, data) => {
+    const { run, ...rest } = judge(`npm run plan -- evaluate --task retrieval --checkpoint ${checkpoint}`, root);
+    expect(run).toContain('npm run --silent plan -- evaluate --task retrieval --checkpoint runs/smoke-plan');
+    expect(rest).toEqual({ data });
+  });
 });

@@ -42,8 +42,10 @@ export function judge(command: string, root: string): Verdict {
     if (found.problem || !['plan', 'regionmed'].includes(name)) return found;
     const line = command
       .replace('npm run', 'npm run --silent')
-      .replace(/--checkpoint runs\/[^ ]*(…|mine)[^ ]*/g, `--checkpoint runs/smoke-${name}`);
-    if (/ evaluate /.test(line)) return { run: line, data: true };
+      .replace(/--checkpoint runs\/[^ ]+/g, `--checkpoint runs/smoke-${name}`);
+    // a smoke run holds too little for some of what a whole run (runs/…) is asked
+    const data = / --(gallery-)?data /.test(command) || /runs\/[^ ]*(…|mine)/.test(command);
+    if (/ evaluate /.test(line)) return { run: line, data };
     // what a run that goes on has for a configuration is in its folder
     return { run: `${line.replace(/ --resume [^ ]+/, '')}${/ -- /.test(line) ? '' : ' --'} --print-config` };
   }
