@@ -35,7 +35,7 @@ export async function run({ config, backend, out, resume, overwrite, json, signa
   const { train: training, validation, test } = data.split;
   data.stepsPerEpoch(); // or an error before the first reading
   say(
-    `${data.dataset.name}: ${training.length} images to train on, ${validation.length} to validate, ${test.length} to test, of different patients`,
+    `${data.dataset.name}: ${training.length} images to train on, ${validation.length} to validate, ${test.length} to test, split by patient`,
   );
   for (const note of data.dataset.notes) say(`  ${note}`);
   for (const [reason, count] of Object.entries(data.dataset.counts.dropped)) say(`  ${count} left out: ${reason}`);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parquetWriteFile } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { batches, pairsDataset, splitByPatient } from './index';
+import { batches, pairsDataset, patientHash, splitByPatient } from './index';
 
 let folder: string;
 const write = async (name: string, text: string) => {
@@ -22,6 +22,17 @@ beforeAll(async () => {
 });
 
 describe('pairsDataset', () => {
+  it('without a patient column, the name of an image is nobody whom another table may have too', async () => {
+    const hashes = async (table: string) => {
+      const fractions = { train: 0.5, validation: 0, test: 0.5 };
+      const { parts } = splitByPatient(await pairsDataset(await write('who.csv', table)), { fractions }).manifest;
+      return [...parts.train.patientHashes!, ...parts.test.patientHashes!].sort();
+    };
+    expect(await hashes('image,text\n./a.png,Clear.\nb.png,Effusion.\n')).toEqual([]);
+    const known = await hashes('image,text,patient\na.png,Clear.,ann\nb.png,Effusion.,bob\n');
+    expect(known).toEqual(['ann', 'bob'].map(patientHash).sort());
+  });
+
   const box = { x: 1, y: 1, width: 2, height: 2 };
 
   it('reads the same samples from CSV, TSV, JSON Lines and Parquet', async () => {

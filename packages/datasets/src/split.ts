@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+import { normalize } from 'node:path';
 import { randomStream } from './random';
 import { DataError, type Dataset, type Sample } from './types';
 
@@ -41,7 +42,10 @@ export interface SplitManifest {
       samples: number;
       sha256: string;
       ids: string[];
-      /** {@link patientHash} of each patient, sorted: who was in the part, whatever the images are called elsewhere. */
+      /**
+       * {@link patientHash} of each patient who has an id, sorted: who was in the part, whatever the images are called
+       * elsewhere.
+       */
       patientHashes?: string[];
     }
   >;
@@ -191,7 +195,7 @@ export function manifestOf(
     splitNames.map((name) => {
       const ids = parts[name].map(({ id }) => id).sort();
       const patients = new Set(parts[name].map(({ patientId }) => patientId));
-      const patientHashes = [...patients].map(patientHash).sort();
+      const patientHashes = [...new Set(parts[name].filter(hasPatientId).map((s) => patientHash(s.patientId)))].sort();
       return [name, { patients: patients.size, samples: ids.length, sha256: sha256OfIds(ids), ids, patientHashes }];
     }),
   ) as SplitManifest['parts'];
@@ -204,6 +208,10 @@ export function manifestOf(
     parts: described,
   };
 }
+
+/** A table without patients calls each by its image: the same name in another table is another image. */
+const hasPatientId = ({ patientId, image }: Sample) =>
+  image.kind !== 'file' || !image.path.endsWith(normalize(patientId));
 
 function duplicate(ids: readonly string[]): string | undefined {
   const seen = new Set<string>();
@@ -254,6 +262,13 @@ export async function readManifest(path: string): Promise<SplitManifest> {
  *
  * @param path the manifest that was written then; nothing is checked if there is none.
  * @throws {DataError} naming the part that differs.
+ * @example
+ * const set = phantomChest({ patients: 20 });
+ * const path = `${(await import('node:os')).tmpdir()}/split-${process.pid}.json`;
+ * await writeManifest(path, splitByPatient(set, { seed: 7 }).manifest);
+ * await checkSameSplit(path, splitByPatient(set, { seed: 7 }).manifest);
+ * const other = checkSameSplit(path, splitByPatient(set, { seed: 8 }).manifest);
+ * await other.catch((error: Error) => error.name); // "DataError"
  */
 export async function checkSameSplit(path: string, manifest: SplitManifest): Promise<void> {
   if (!existsSync(path)) return;

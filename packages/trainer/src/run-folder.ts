@@ -23,6 +23,10 @@ export type RunFolderOptions = {
  * The configuration file of a run, for going on with it.
  *
  * @throws {ConfigError} if the folder is none of a run.
+ * @example
+ * const path = `${(await import('node:os')).tmpdir()}/resumed-${process.pid}`;
+ * const run = new RunFolder(path, { config: { steps: 20 }, overwrite: true });
+ * configOfRun(path) === run.file('config.resolved.yaml') // true
  */
 export function configOfRun(folder: string): string {
   const file = join(folder, 'config.resolved.yaml');

@@ -63,7 +63,7 @@ try {
   });
   await story.chapter('Each package alone', async () => {
     await forEachTwo(packages, ({ name, version }) => checkUsable(stage, name, version));
-    return `${packages.length} fresh projects import and require every entry, compile its types under nodenext and bundler, run its commands`;
+    return `${packages.length} fresh projects import and require every entry, load what they import when it is needed, compile the types under nodenext and bundler, run the commands`;
   });
   await story.chapter('The browser', () => checkBrowser(stage));
   const plan = join(stage.folder, 'projects/plan');
